@@ -1,0 +1,13 @@
+//! What crosses a process border: the event envelope, its payloads and the topics.
+//!
+//! Payloads are additive: a field is never renamed or removed, a reader keeps working with the version before.
+
+mod envelope;
+mod payload;
+pub mod topics;
+
+pub use envelope::{AggregateType, Envelope};
+pub use payload::{
+    CouponMoved, LikeChanged, OrderCanceled, OrderCreated, OrderItem, OrderMoved, PaymentMoved,
+    ProductChanged,
+};
