@@ -1,0 +1,86 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use commerce_api_domain::{Like, LikeChange, decide_like};
+
+use super::engine::{BatchFailure, BatchHandler, DeskOptions, Engine, SubmitError};
+use super::outbox_record;
+use crate::ports::{Clock, LikeKey, NewLikes, Storage};
+
+/// What became of a like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LikeReply {
+    /// It is as asked for; `changed` says whether it was not before.
+    Set {
+        /// Whether the row changed.
+        changed: bool,
+    },
+    /// No such product.
+    ProductNotFound,
+}
+
+/// The engine of the order desk, in batches of its own: it writes like rows and the outbox, never the product row.
+#[derive(Clone)]
+pub struct LikeDesk {
+    engine: Engine<LikeBatch>,
+}
+
+impl LikeDesk {
+    /// Starts the desk on the current runtime.
+    pub fn start(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, options: DeskOptions) -> Self {
+        Self { engine: Engine::start(LikeBatch { storage, clock }, options) }
+    }
+
+    /// Sets a like and waits until it is durable.
+    pub async fn submit(&self, change: LikeChange) -> Result<LikeReply, SubmitError> {
+        self.engine.submit(change).await
+    }
+}
+
+struct LikeBatch {
+    storage: Arc<dyn Storage>,
+    clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl BatchHandler for LikeBatch {
+    type Item = LikeChange;
+    type Reply = LikeReply;
+    const NAME: &'static str = "likes";
+
+    fn weight(_: &LikeChange) -> usize {
+        1
+    }
+
+    /// A like sets a state, so running it again after a lost commit answer changes nothing.
+    async fn run(&self, items: &[Arc<LikeChange>], _: bool) -> Result<Vec<LikeReply>, BatchFailure> {
+        let keys: BTreeSet<LikeKey> = items.iter().map(|change| (change.product, change.user)).collect();
+        let mut unit = self.storage.begin("like_desk").await?;
+        let mut locked = unit.lock_likes(&keys).await?;
+        let now = self.clock.now();
+        let mut changed: BTreeSet<LikeKey> = BTreeSet::new();
+        let mut outbox = Vec::new();
+        let mut replies = Vec::with_capacity(items.len());
+        for change in items {
+            if !locked.products.contains(&change.product) {
+                replies.push(LikeReply::ProductNotFound);
+                continue;
+            }
+            let key = (change.product, change.user);
+            let decision = decide_like(change, locked.likes.get(&key), now);
+            replies.push(LikeReply::Set { changed: decision.is_some() });
+            if let Some((like, event)) = decision {
+                locked.likes.insert(key, like);
+                changed.insert(key);
+                outbox.push(outbox_record(&event, None));
+            }
+        }
+        if !changed.is_empty() {
+            let likes: Vec<Like> = changed.iter().filter_map(|key| locked.likes.get(key).cloned()).collect();
+            unit.write_likes(&NewLikes { likes: &likes, outbox: &outbox }).await?;
+            unit.commit().await?;
+        }
+        Ok(replies)
+    }
+}

@@ -1,0 +1,204 @@
+//! One batch of the order desk in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use commerce_api_domain::{
+    CommandKind, OrderId, Outcome, PlaceOrder, Refusal, Rules, Timestamp, WorkingSet, decide,
+};
+
+use super::engine::BatchFailure;
+use super::order_desk::{DeskReply, KeyedRequest, Submission};
+use super::{metrics, outbox_record};
+use crate::ports::{
+    AuditEntry, Clock, DeskChanges, IdempotencyScope, LockRequest, Locked, OrderParts, OutboxRecord,
+    PaymentTraces, Storage, StoredAnswer,
+};
+
+/// What the order desk needs to run a batch.
+pub struct OrderBatch {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) rules: Rules,
+    pub(super) keep_answers: Duration,
+}
+
+impl OrderBatch {
+    /// Steps 3 to 5 of a batch: lock and read, decide each command in turn, write what changed, commit.
+    pub(super) async fn run_batch(
+        &self,
+        items: &[Arc<Submission>],
+        again_after_unknown: bool,
+    ) -> Result<Vec<DeskReply>, BatchFailure> {
+        let parts = self.order_parts(items).await?;
+        let request = self.lock_request(items, &parts);
+        let mut unit = self.storage.begin("order_desk").await?;
+        let locked = unit.lock(&request).await?;
+        // Read under the locks: a batch that waited for another node decides at the time it got them.
+        let now = self.clock.now();
+        let mut batch = Deciding::new(locked, now, &self.rules, again_after_unknown);
+        let replies: Vec<_> = items.iter().map(|submission| batch.decide(submission)).collect();
+        if batch.changed() {
+            let traces = PaymentTraces::of(&batch.set);
+            unit.write(&DeskChanges {
+                set: &batch.set,
+                traces: &traces,
+                outbox: &batch.outbox,
+                answers: &batch.new_answers,
+                answers_expire_at: now.plus(self.keep_answers),
+                audit: &batch.audit,
+                now,
+            })
+            .await?;
+            unit.commit().await?;
+        }
+        batch.count();
+        Ok(replies)
+    }
+
+    async fn order_parts(
+        &self,
+        items: &[Arc<Submission>],
+    ) -> Result<BTreeMap<OrderId, OrderParts>, BatchFailure> {
+        let orders: BTreeSet<OrderId> =
+            items.iter().filter_map(|item| named_order(&item.command.kind)).collect();
+        if orders.is_empty() { Ok(BTreeMap::new()) } else { Ok(self.storage.order_parts(&orders).await?) }
+    }
+
+    fn lock_request(&self, items: &[Arc<Submission>], parts: &BTreeMap<OrderId, OrderParts>) -> LockRequest {
+        let mut request = LockRequest {
+            charges_since: self.clock.business_day_start(self.clock.now()),
+            ..LockRequest::default()
+        };
+        for item in items {
+            if let Some(keyed) = &item.keyed {
+                // Locking the key's user makes another node's answer under the same key visible, or waited for.
+                request.users.insert(keyed.scope.user);
+                request.keys.insert(keyed.scope.clone());
+            }
+            match &item.command.kind {
+                CommandKind::Place(place) => lock_for_place(&mut request, place),
+                CommandKind::Cancel { order, .. }
+                | CommandKind::Expire { order }
+                | CommandKind::Payment { order, .. } => lock_for_order(&mut request, *order, parts),
+                CommandKind::ChargePoints { user, .. } => {
+                    request.users.insert(*user);
+                    request.charging_users.insert(*user);
+                }
+                CommandKind::MoveStock { product, .. } => {
+                    request.products.insert(*product);
+                }
+                CommandKind::IssueCoupon { coupon, user } => {
+                    request.users.insert(*user);
+                    request.coupons.insert(*coupon);
+                    request.issued_pairs.insert((*user, *coupon));
+                }
+            }
+        }
+        request
+    }
+}
+
+fn named_order(kind: &CommandKind) -> Option<OrderId> {
+    match kind {
+        CommandKind::Cancel { order, .. }
+        | CommandKind::Expire { order }
+        | CommandKind::Payment { order, .. } => Some(*order),
+        _ => None,
+    }
+}
+
+fn lock_for_place(request: &mut LockRequest, place: &PlaceOrder) {
+    request.products.extend(place.lines.iter().map(|line| line.product));
+    request.users.insert(place.user);
+    request.issued.extend(place.issued_coupon);
+}
+
+fn lock_for_order(request: &mut LockRequest, order: OrderId, parts: &BTreeMap<OrderId, OrderParts>) {
+    if let Some(known) = parts.get(&order) {
+        request.products.extend(known.lines.iter().map(|line| line.product));
+        request.users.insert(known.user);
+        request.issued.extend(known.issued_coupon);
+        request.orders.insert(order, known.clone());
+    }
+}
+
+/// The commands of a batch, decided one after the other on the state that the ones before left.
+struct Deciding<'a> {
+    set: WorkingSet,
+    answers: BTreeMap<IdempotencyScope, StoredAnswer>,
+    new_answers: Vec<(IdempotencyScope, StoredAnswer)>,
+    outbox: Vec<OutboxRecord>,
+    audit: Vec<AuditEntry>,
+    replayed: Vec<&'static str>,
+    refused: usize,
+    now: Timestamp,
+    rules: &'a Rules,
+    again_after_unknown: bool,
+}
+
+impl<'a> Deciding<'a> {
+    fn new(locked: Locked, now: Timestamp, rules: &'a Rules, again_after_unknown: bool) -> Self {
+        Self {
+            set: WorkingSet::new(locked.snapshot),
+            answers: locked.answers,
+            new_answers: Vec::new(),
+            outbox: Vec::new(),
+            audit: Vec::new(),
+            replayed: Vec::new(),
+            refused: 0,
+            now,
+            rules,
+            again_after_unknown,
+        }
+    }
+
+    fn decide(&mut self, submission: &Submission) -> DeskReply {
+        if let Some(keyed) = &submission.keyed
+            && let Some(stored) = self.answers.get(&keyed.scope)
+        {
+            if stored.fingerprint != keyed.fingerprint {
+                return DeskReply::KeyReused;
+            }
+            let answer = stored.answer.clone();
+            if self.again_after_unknown {
+                return DeskReply::Confirmed(answer);
+            }
+            self.replayed.push(keyed.scope.route);
+            return DeskReply::Replayed(answer);
+        }
+        let events_before = self.set.events.len();
+        let decision = decide(&submission.command, &mut self.set, self.now, self.rules);
+        let traceparent = submission.traceparent.as_deref();
+        self.outbox
+            .extend(self.set.events[events_before..].iter().map(|event| outbox_record(event, traceparent)));
+        match (&decision, &submission.audit) {
+            (Ok(_), Some(entry)) => self.audit.push(AuditEntry { at: self.now, ..entry.clone() }),
+            (Ok(_), None) => {}
+            (Err(_), _) => self.refused += 1,
+        }
+        let answer = submission.keyed.as_ref().map(|keyed| self.keep(keyed, decision.as_ref()));
+        DeskReply::Decided { decision: Box::new(decision), answer }
+    }
+
+    /// Keeps the answer, so that a twin in the same batch gets it too.
+    fn keep(&mut self, keyed: &KeyedRequest, decision: Result<&Outcome, &Refusal>) -> crate::ports::Answer {
+        let answer = (keyed.encode)(decision);
+        let stored = StoredAnswer { fingerprint: keyed.fingerprint, answer: answer.clone() };
+        self.answers.insert(keyed.scope.clone(), stored.clone());
+        self.new_answers.push((keyed.scope.clone(), stored));
+        answer
+    }
+
+    fn changed(&self) -> bool {
+        !self.set.is_clean() || !self.new_answers.is_empty()
+    }
+
+    /// Counts what became durable; only called after the commit.
+    fn count(&self) {
+        metrics::committed(&self.set);
+        self.replayed.iter().for_each(|route| metrics::replayed(route));
+        (0..self.refused).for_each(|_| metrics::refused());
+    }
+}

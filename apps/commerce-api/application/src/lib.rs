@@ -1,0 +1,29 @@
+//! Use cases and ports of the transaction side.
+//!
+//! Knows the domain; names no driver and no framework. Adapters implement [`ports`]; the interfaces call the
+//! facades. Every command that moves money, points, stock or a coupon goes through the [`desk`].
+
+mod accounts;
+mod admin;
+mod caller;
+mod catalogue;
+mod coupons;
+pub mod desk;
+mod idempotency;
+mod likes;
+mod orders;
+mod points;
+pub mod ports;
+pub mod schedule;
+mod views;
+
+pub use accounts::{AccountError, AccountOptions, Accounts, LogIn, OpenedSession, SignUp};
+pub use admin::{Admin, DemoBuyer, DemoError};
+pub use caller::Caller;
+pub use catalogue::Catalogue;
+pub use coupons::Coupons;
+pub use idempotency::Idempotency;
+pub use likes::{LikeError, Likes};
+pub use orders::Orders;
+pub use points::Points;
+pub use views::{ViewCounter, Viewer};

@@ -1,0 +1,99 @@
+//! Orders and their payments.
+
+use std::sync::Arc;
+
+use commerce_api_domain::{
+    Command, CommandKind, Order, OrderId, Payment, PaymentEventRecord, PaymentId, PlaceOrder,
+};
+use serde_json::json;
+
+use crate::Caller;
+use crate::desk::{DeskReply, KeyedRequest, OrderDesk, Submission, SubmitError};
+use crate::ports::{Clock, IdSource, OrderFilter, OrderQueries, StorageError};
+
+/// Orders.
+#[derive(Clone)]
+pub struct Orders {
+    desk: OrderDesk,
+    queries: Arc<dyn OrderQueries>,
+    ids: Arc<dyn IdSource>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Orders {
+    /// With these adapters.
+    pub fn new(
+        desk: OrderDesk,
+        queries: Arc<dyn OrderQueries>,
+        ids: Arc<dyn IdSource>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { desk, queries, ids, clock }
+    }
+
+    /// Places an order for the caller.
+    pub async fn place(
+        &self,
+        caller: &Caller,
+        keyed: KeyedRequest,
+        order: PlaceOrder,
+    ) -> Result<DeskReply, SubmitError> {
+        self.desk
+            .submit(Submission {
+                command: Command { ids: self.ids.seed(), kind: CommandKind::Place(order) },
+                keyed: Some(keyed),
+                audit: None,
+                traceparent: caller.traceparent.clone(),
+            })
+            .await
+    }
+
+    /// Cancels an order of the caller, or any for an administrator.
+    pub async fn cancel(
+        &self,
+        caller: &Caller,
+        keyed: KeyedRequest,
+        order: OrderId,
+    ) -> Result<DeskReply, SubmitError> {
+        let audit = caller.is_admin().then(|| {
+            caller.audit(&*self.ids, &*self.clock, "ORDER_CANCELED", format!("order:{order}"), &json!({}))
+        });
+        let kind = CommandKind::Cancel { order, by: caller.actor() };
+        self.desk
+            .submit(Submission {
+                command: Command { ids: self.ids.seed(), kind },
+                keyed: Some(keyed),
+                audit,
+                traceparent: caller.traceparent.clone(),
+            })
+            .await
+    }
+
+    /// One order; none where it is not the caller's to see.
+    pub async fn order(&self, caller: &Caller, id: OrderId) -> Result<Option<Order>, StorageError> {
+        Ok(self.queries.order(id).await?.filter(|order| caller.may_see(order.user)))
+    }
+
+    /// Orders, newest first. The filter's user is the caller unless an administrator asks.
+    pub async fn orders(&self, caller: &Caller, filter: OrderFilter) -> Result<Vec<Order>, StorageError> {
+        let user = if caller.is_admin() { filter.user } else { Some(caller.user) };
+        self.queries.orders(&OrderFilter { user, ..filter }).await
+    }
+
+    /// One payment; none where it is not the caller's to see.
+    pub async fn payment(&self, caller: &Caller, id: PaymentId) -> Result<Option<Payment>, StorageError> {
+        Ok(self.queries.payment(id).await?.filter(|payment| caller.may_see(payment.user)))
+    }
+
+    /// A payment's events in order; none where it is not the caller's to see.
+    pub async fn payment_history(
+        &self,
+        caller: &Caller,
+        id: PaymentId,
+    ) -> Result<Option<Vec<PaymentEventRecord>>, StorageError> {
+        if self.payment(caller, id).await?.is_none() {
+            return Ok(None);
+        }
+        self.queries.payment_history(id).await.map(Some)
+    }
+}

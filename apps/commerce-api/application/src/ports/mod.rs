@@ -1,0 +1,34 @@
+//! What the use cases need from the outside, as traits that name no driver.
+
+mod accounts;
+mod audit;
+mod catalogue;
+mod coupons;
+mod error;
+mod likes;
+mod maintenance;
+mod orders;
+mod runtime;
+mod secrets;
+mod unit_of_work;
+
+pub use accounts::{
+    AccountStore, Credentials, LedgerPage, NewBuyer, NewSession, NewUser, Profile, SessionOwner,
+    SessionStore, Taken,
+};
+pub use audit::{AuditReport, AuditStore, Finding, FindingState};
+pub use catalogue::{
+    Brand, CatalogueStore, NewBrand, NewProduct, ProductPatch, ProductPosition, ProductQuery, ProductSort,
+    ProductUpdate, ProductView, UpdateRefused,
+};
+pub use coupons::{CouponStore, CouponView, IssuedCouponView, NewCoupon};
+pub use error::{BoxError, CommitError, StorageError};
+pub use likes::{LikeKey, LikeQueries, LikedProduct, LockedLikes, NewLikes};
+pub use maintenance::{Lease, LeaseStore, Maintenance};
+pub use orders::{OrderFilter, OrderPosition, OrderQueries};
+pub use runtime::{Clock, IdSource};
+pub use secrets::{Fingerprint, Fingerprinter, PasswordHasher, TokenHash, TokenSource};
+pub use unit_of_work::{
+    Answer, AuditEntry, DeskChanges, IdempotencyScope, LockRequest, Locked, OrderParts, OutboxRecord,
+    PaymentTraces, RefundRow, Storage, StoredAnswer, UnitOfWork,
+};

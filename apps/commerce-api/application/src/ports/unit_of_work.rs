@@ -1,0 +1,245 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use commerce_api_domain::{
+    CouponId, IssuedCouponId, Money, OrderId, OrderLine, PaymentEvent, PaymentId, ProductId, Snapshot,
+    Timestamp, UserId, WorkingSet,
+};
+
+use super::{CommitError, Fingerprint, LikeKey, LockedLikes, NewLikes, StorageError};
+
+/// Where one use of an `Idempotency-Key` counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdempotencyScope {
+    /// Whose key.
+    pub user: UserId,
+    /// Stable name of the route.
+    pub route: &'static str,
+    /// The caller's key.
+    pub key: Arc<str>,
+}
+
+/// An answer as bytes, so that a replay is the same to the byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The `Location` of what was made.
+    pub location: Option<Arc<str>>,
+    /// JSON; a problem document where the status is 400 or above.
+    pub body: Bytes,
+}
+
+/// An answer and the request that it answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// Of the request's canonical body.
+    pub fingerprint: Fingerprint,
+    /// What was answered.
+    pub answer: Answer,
+}
+
+/// The parts of an order that never change; read outside of any transaction, so that the locks can be taken in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderParts {
+    /// Whose.
+    pub user: UserId,
+    /// The coupon it used.
+    pub issued_coupon: Option<IssuedCouponId>,
+    /// What was bought.
+    pub lines: Arc<[OrderLine]>,
+}
+
+/// What a batch needs under lock. Locks are taken in the order of the fields and by id within each.
+#[derive(Debug, Clone, Default)]
+pub struct LockRequest {
+    /// Products to lock.
+    pub products: BTreeSet<ProductId>,
+    /// Accounts to lock.
+    pub users: BTreeSet<UserId>,
+    /// Accounts whose charges since [`Self::charges_since`] are needed; part of `users`.
+    pub charging_users: BTreeSet<UserId>,
+    /// Start of the business day.
+    pub charges_since: Timestamp,
+    /// Idempotency keys to read, once their users are locked.
+    pub keys: BTreeSet<IdempotencyScope>,
+    /// Coupons to lock, for issues.
+    pub coupons: BTreeSet<CouponId>,
+    /// Issued coupons to lock; their policies are read as well.
+    pub issued: BTreeSet<IssuedCouponId>,
+    /// Pairs of which is asked whether the customer has the coupon.
+    pub issued_pairs: BTreeSet<(UserId, CouponId)>,
+    /// Orders to lock, with their payments and the fences of the payments' checks.
+    pub orders: BTreeMap<OrderId, OrderParts>,
+}
+
+/// What was read under lock. What does not exist is absent.
+#[derive(Debug, Clone, Default)]
+pub struct Locked {
+    /// State of the rows.
+    pub snapshot: Snapshot,
+    /// Answers stored under the keys.
+    pub answers: BTreeMap<IdempotencyScope, StoredAnswer>,
+}
+
+/// One row of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRecord {
+    /// Consumers dedupe by it.
+    pub event_id: uuid::Uuid,
+    /// Envelope's `aggregateType`.
+    pub aggregate_type: &'static str,
+    /// Envelope's `aggregateId`.
+    pub aggregate_id: String,
+    /// Sequence of the aggregate.
+    pub sequence: i64,
+    /// Where to publish it; the partition key is the aggregate id.
+    pub topic: &'static str,
+    /// `CloudEvents` attributes and `traceparent`, as a JSON object.
+    pub headers: String,
+    /// The envelope as JSON.
+    pub payload: String,
+    /// Which relay shard publishes it: a hash of the aggregate.
+    pub shard: i16,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// Something that an administrator or the CLI did by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Row id.
+    pub id: uuid::Uuid,
+    /// Who: `user:42`, `cli`.
+    pub actor: String,
+    /// What: `STOCK_MOVED`.
+    pub action: &'static str,
+    /// To what: `product:7`.
+    pub target: String,
+    /// How, as JSON; never a secret.
+    pub detail: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A refund that became due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRow {
+    /// Which payment.
+    pub payment: PaymentId,
+    /// The gateway's key of the capture.
+    pub gateway_key: Arc<str>,
+    /// The card part, whole.
+    pub amount: Money,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Rows that follow from how payments moved: what the dispatcher must visit, and refunds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PaymentTraces {
+    /// Payments that have to be visited from now on.
+    pub checks_added: Vec<PaymentId>,
+    /// Payments that are final.
+    pub checks_removed: Vec<PaymentId>,
+    /// Refunds that became due.
+    pub refunds_added: Vec<RefundRow>,
+    /// Payments whose refund is done.
+    pub refunds_settled: Vec<PaymentId>,
+}
+
+impl PaymentTraces {
+    /// The traces of all payments that `set` created or changed.
+    pub fn of(set: &WorkingSet) -> Self {
+        let mut traces = Self::default();
+        for id in &set.created_orders {
+            if let Some(order) = set.snapshot.orders.get(id)
+                && !order.payment.status.is_final()
+            {
+                traces.checks_added.push(order.payment.id);
+            }
+        }
+        for (id, (_, before)) in &set.dirty_orders {
+            let Some(order) = set.snapshot.orders.get(id) else { continue };
+            match (before.is_final(), order.payment.status.is_final()) {
+                (true, false) => traces.checks_added.push(order.payment.id),
+                (false, true) => traces.checks_removed.push(order.payment.id),
+                _ => {}
+            }
+        }
+        let orders: BTreeMap<PaymentId, OrderId> =
+            set.snapshot.orders.values().map(|order| (order.payment.id, order.id)).collect();
+        for record in &set.payment_events {
+            let payment =
+                orders.get(&record.payment).and_then(|id| set.snapshot.orders.get(id)).map(|o| &o.payment);
+            let Some(payment) = payment.filter(|payment| !payment.card_part.is_zero()) else { continue };
+            match (&record.event, &payment.gateway_key) {
+                (PaymentEvent::RefundRequested | PaymentEvent::CapturedLate { .. }, Some(key)) => {
+                    traces.refunds_added.push(RefundRow {
+                        payment: payment.id,
+                        gateway_key: key.clone(),
+                        amount: payment.card_part,
+                        at: record.at,
+                    });
+                }
+                (PaymentEvent::Refunded, _) => traces.refunds_settled.push(payment.id),
+                _ => {}
+            }
+        }
+        traces
+    }
+}
+
+/// What a batch writes, with one statement a table.
+#[derive(Debug)]
+pub struct DeskChanges<'a> {
+    /// Changed and new rows.
+    pub set: &'a WorkingSet,
+    /// Checks and refunds that follow from them.
+    pub traces: &'a PaymentTraces,
+    /// Events to publish.
+    pub outbox: &'a [OutboxRecord],
+    /// New answers under idempotency keys.
+    pub answers: &'a [(IdempotencyScope, StoredAnswer)],
+    /// When these answers may be forgotten.
+    pub answers_expire_at: Timestamp,
+    /// What was done by hand.
+    pub audit: &'a [AuditEntry],
+    /// The moment of the batch.
+    pub now: Timestamp,
+}
+
+/// Where orders, money and stock are kept.
+#[async_trait]
+pub trait Storage: Send + Sync + 'static {
+    /// The immutable parts of `orders`, read outside of any transaction; unknown orders are absent.
+    async fn order_parts(
+        &self,
+        orders: &BTreeSet<OrderId>,
+    ) -> Result<BTreeMap<OrderId, OrderParts>, StorageError>;
+
+    /// Opens a unit of work under a name that logs, metrics and statement counts use.
+    async fn begin(&self, name: &'static str) -> Result<Box<dyn UnitOfWork>, StorageError>;
+}
+
+/// One transaction. Dropped without a commit, it leaves no trace.
+#[async_trait]
+pub trait UnitOfWork: Send {
+    /// Locks and reads what `request` names.
+    async fn lock(&mut self, request: &LockRequest) -> Result<Locked, StorageError>;
+
+    /// Locks and reads like rows, and tells which of the products exist.
+    async fn lock_likes(&mut self, keys: &BTreeSet<LikeKey>) -> Result<LockedLikes, StorageError>;
+
+    /// Writes what a batch of the order desk changed. Fails with [`StorageError::Data`] where a row is not in the
+    /// state it was read in, or a constraint refuses it.
+    async fn write(&mut self, changes: &DeskChanges<'_>) -> Result<(), StorageError>;
+
+    /// Writes what a batch of likes changed.
+    async fn write_likes(&mut self, changes: &NewLikes<'_>) -> Result<(), StorageError>;
+
+    /// Makes it durable. Consumes the unit: nothing can follow.
+    async fn commit(self: Box<Self>) -> Result<(), CommitError>;
+}
