@@ -1,0 +1,319 @@
+//! JSON bodies: bounded, strict, with the place of the fault.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::reason::{self, Kind};
+use crate::problem::Problem;
+
+/// Bytes that a body may have unless a [`BodyLimit`] says otherwise.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Levels of arrays and objects that a body may have.
+pub const JSON_DEPTH_MAX: usize = 32;
+
+/// Bytes that a body may have, set for a router by `.layer(axum::Extension(BodyLimit(n)))`.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimit(pub usize);
+
+/// A JSON body, also as a response.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
+/// A JSON body together with the bytes it was read from, for fingerprints and signatures.
+#[derive(Debug, Clone)]
+pub struct JsonBytes<T> {
+    /// What the body says.
+    pub value: T,
+    /// The body as it came.
+    pub raw: Bytes,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        JsonBytes::from_request(request, state).await.map(|body| Self(body.value))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBytes<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::unsupported_media_type());
+        }
+        let bytes_max = request.extensions().get::<BodyLimit>().map_or(BODY_BYTES_MAX, |limit| limit.0);
+        let raw = read_body(request, bytes_max).await?;
+        let value = parse(&raw)?;
+        Ok(Self { value, raw })
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => {
+                ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+            }
+            Err(error) => {
+                tracing::error!(%error, "response cannot be serialised");
+                Problem::internal().into_response()
+            }
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+async fn read_body(request: Request<Body>, bytes_max: usize) -> Result<Bytes, Problem> {
+    let announced =
+        request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
+        return Err(Problem::payload_too_large(bytes_max));
+    }
+    match Limited::new(request.into_body(), bytes_max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if is_too_long(error.as_ref()) => Err(Problem::payload_too_large(bytes_max)),
+        Err(_) => Err(Problem::malformed("the body ended early")),
+    }
+}
+
+fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source())
+        .any(<dyn std::error::Error>::is::<LengthLimitError>)
+}
+
+fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
+    if raw.iter().all(u8::is_ascii_whitespace) {
+        return Err(Problem::malformed("the body is empty"));
+    }
+    if is_deeper_than(raw, JSON_DEPTH_MAX) {
+        return Err(Problem::malformed(format!("the JSON is nested deeper than {JSON_DEPTH_MAX} levels")));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(raw);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refusal(&error))?;
+    deserializer.end().map_err(|_| Problem::malformed("there is more after the JSON value"))?;
+    Ok(value)
+}
+
+fn refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let inner = error.inner();
+    if !inner.is_data() {
+        let (line, column) = (inner.line(), inner.column());
+        return Problem::malformed(format!("not valid JSON at line {line}, column {column}"));
+    }
+    let reason = reason::read(&inner.to_string());
+    let pointer = reason::pointer(error.path(), reason.field.as_deref());
+    match reason.kind {
+        Kind::UnknownField => Problem::unknown_field(pointer, reason.detail),
+        Kind::Other => Problem::malformed("the body has a wrong value").field(pointer, reason.detail),
+    }
+}
+
+/// Counts brackets outside of strings, before any value is built.
+fn is_deeper_than(raw: &[u8], depth_max: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in raw {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > depth_max {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::post;
+    use http::StatusCode;
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing;
+
+    #[derive(Debug, Deserialize, Serialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Order {
+        lines: Vec<Line>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nested: Option<Value>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        card: Option<Card>,
+    }
+
+    #[derive(Debug, Deserialize, Serialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Line {
+        product_id: i64,
+        quantity: u32,
+    }
+
+    #[derive(Debug, Deserialize, Serialize)]
+    #[serde(rename_all = "UPPERCASE")]
+    enum Card {
+        Samsung,
+        Kb,
+    }
+
+    fn app() -> Router {
+        Router::new()
+            .route("/orders", post(|Json(order): Json<Order>| async { Json(order) }))
+            .route("/raw", post(|body: JsonBytes<Order>| async move { body.raw }))
+            .route(
+                "/small",
+                post(|Json(order): Json<Order>| async { Json(order) }).layer(axum::Extension(BodyLimit(20))),
+            )
+    }
+
+    async fn post_to(path: &str, content_type: &str, body: impl Into<Body>) -> (StatusCode, Value) {
+        let mut request = Request::post(path);
+        if !content_type.is_empty() {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        let response = testing::send(&app(), request.body(body.into()).unwrap()).await;
+        (response.status(), testing::json(response).await)
+    }
+
+    async fn refused(body: impl Into<Body>) -> (StatusCode, String, String, String) {
+        let (status, body) = post_to("/orders", "application/json", body).await;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let error = &body["errors"][0];
+        (status, text(&body["code"]), text(&error["pointer"]), text(&error["detail"]))
+    }
+
+    #[tokio::test]
+    async fn a_good_body_is_read_and_echoed() {
+        let order = json!({"lines": [{"productId": 7, "quantity": 2}], "card": "KB"});
+        for kind in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert_eq!(post_to("/orders", kind, order.to_string()).await, (StatusCode::OK, order.clone()));
+        }
+    }
+
+    #[tokio::test]
+    async fn raw_bytes_are_kept_as_they_came() {
+        let body = r#"{ "lines" : [ ] }"#;
+        let request =
+            Request::post("/raw").header(CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap();
+        assert_eq!(testing::text(testing::send(&app(), request).await).await, body);
+    }
+
+    #[tokio::test]
+    async fn another_media_type_is_415() {
+        for kind in ["", "text/plain", "application/x-www-form-urlencoded", "text/application/json"] {
+            let (status, body) = post_to("/orders", kind, "{}").await;
+            assert_eq!(
+                (status, &body["code"]),
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, &json!("UNSUPPORTED_MEDIA_TYPE"))
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn wrong_values_are_pointed_at() {
+        let cases = [
+            (
+                r#"{"lines":[{"productId":1,"quantity":1},{"productId":1,"quantity":"x"}]}"#,
+                "/lines/1/quantity",
+            ),
+            (r#"{"lines":[{"productId":1,"quantity":-1}]}"#, "/lines/0/quantity"),
+            (r#"{"lines":[{"productId":1,"quantity":9223372036854775808}]}"#, "/lines/0/quantity"),
+            (r#"{"lines":[{"productId":1.5,"quantity":1}]}"#, "/lines/0/productId"),
+            (r#"{"lines":[{"productId":1}]}"#, "/lines/0/quantity"),
+            (r#"{"lines":null}"#, "/lines"),
+            (r#"{"lines":[],"lines":[]}"#, "/lines"),
+            (r#"{"lines":[],"card":"AMEX"}"#, "/card"),
+            ("{}", "/lines"),
+            ("7", ""),
+        ];
+        for (body, pointer) in cases {
+            let (status, code, at, detail) = refused(body).await;
+            assert_eq!(
+                (status, code.as_str(), at.as_str()),
+                (StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", pointer),
+                "{body}"
+            );
+            assert!(!detail.is_empty() && !detail.contains("struct"), "{detail}");
+        }
+    }
+
+    #[tokio::test]
+    async fn unknown_fields_are_named() {
+        let (status, code, at, detail) =
+            refused(r#"{"lines":[{"productId":1,"quantity":1,"price":0}]}"#).await;
+        assert_eq!(
+            (status, code.as_str(), at.as_str()),
+            (StatusCode::BAD_REQUEST, "UNKNOWN_FIELD", "/lines/0/price")
+        );
+        assert_eq!(detail, "there is no such field; expected `productId` or `quantity`");
+        assert_eq!(refused(r#"{"lines":[],"a/b":1}"#).await.2, "/a~1b");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_json_is_malformed() {
+        let deep = format!(r#"{{"lines":[],"nested":{}{}}}"#, "[".repeat(32), "]".repeat(32));
+        let bomb = "[".repeat(60_000);
+        let cases: [&[u8]; 8] =
+            [b"", b"  ", b"{", b"{]", br#"{"lines":[]} x"#, b"\xff\xfe", deep.as_bytes(), bomb.as_bytes()];
+        for body in cases {
+            let (status, code, _, _) = refused(body.to_vec()).await;
+            assert_eq!((status, code.as_str()), (StatusCode::BAD_REQUEST, "MALFORMED_REQUEST"));
+        }
+        let allowed = format!(r#"{{"lines":[],"nested":{}"\"[[{{"{}}}"#, "[".repeat(31), "]".repeat(31));
+        assert_eq!(post_to("/orders", "application/json", allowed).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn the_body_is_bounded_to_the_byte() {
+        let fitting = |bytes: usize| {
+            let head = r#"{"lines":[],"nested":""#;
+            format!("{head}{}\"}}", "x".repeat(bytes - head.len() - 2))
+        };
+        let (status, _) = post_to("/orders", "application/json", fitting(BODY_BYTES_MAX)).await;
+        assert_eq!(status, StatusCode::OK);
+        let (status, code, _, _) = refused(fitting(BODY_BYTES_MAX + 1)).await;
+        assert_eq!((status, code.as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"));
+        assert_eq!(post_to("/small", "application/json", fitting(40)).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn a_length_only_announced_or_never_announced_is_bounded_too() {
+        let request = Request::post("/orders")
+            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_LENGTH, BODY_BYTES_MAX + 1)
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(testing::send(&app(), request).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let chunks = std::iter::repeat_n(Bytes::from_static(&[b' '; 1024]), 65).map(Ok::<_, std::io::Error>);
+        let (status, code, _, _) = refused(Body::from_stream(futures::stream::iter(chunks))).await;
+        assert_eq!((status, code.as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_malformed() {
+        let chunks = [Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("gone"))];
+        let (status, code, _, _) = refused(Body::from_stream(futures::stream::iter(chunks))).await;
+        assert_eq!((status, code.as_str()), (StatusCode::BAD_REQUEST, "MALFORMED_REQUEST"));
+    }
+}

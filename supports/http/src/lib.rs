@@ -1,0 +1,21 @@
+//! What every HTTP interface of the platform shares: problem details, strict extractors, the trace of a
+//! request, keyset cursors, entity tags, and the gate that decides who may call a route.
+//! It knows axum and nothing of the shop.
+
+pub mod context;
+pub mod cursor;
+pub mod extract;
+pub mod policy;
+pub mod problem;
+#[cfg(test)]
+mod testing;
+pub mod track;
+
+pub use context::{EntropySource, RequestContext};
+pub use cursor::{Page, PageLimit};
+pub use extract::{BodyLimit, IdempotencyKey, IfMatch, Json, JsonBytes, Path, Query, etag};
+pub use policy::{
+    AccessGate, AuthUnavailable, Authenticator, BearerToken, Caller, MaybeCaller, Policy, PolicyTable,
+    Principal,
+};
+pub use problem::{FieldError, Problem, ProblemDocument};
