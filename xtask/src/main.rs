@@ -1,0 +1,109 @@
+//! The project's own commands: `cargo xtask test`, `lint` and `coverage`.
+
+mod console;
+mod coverage;
+mod lint;
+mod process;
+mod test;
+mod tools;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// What a step can end with: the message says what failed and what to do.
+type Outcome<T = ()> = Result<T, String>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Every lint and every test; with a filter, the matching tests only
+    Test(TestArguments),
+    /// Formatting, clippy, and the checks of dependencies
+    Lint,
+    /// Coverage of the tests as HTML
+    Coverage(CoverageArguments),
+}
+
+#[derive(Args)]
+struct TestArguments {
+    /// Only the tests of this crate
+    #[arg(short, long, value_name = "CRATE")]
+    package: Vec<String>,
+    /// Only the tests whose name contains this
+    name: Option<String>,
+    /// More cases and longer runs (sets `COMMERCE_TEST_LONG=1`)
+    #[arg(long)]
+    long: bool,
+}
+
+#[derive(Args)]
+struct CoverageArguments {
+    /// Only the tests of this crate, instead of the whole workspace
+    #[arg(short, long, value_name = "CRATE")]
+    package: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let watch = console::Stopwatch::start();
+    let outcome = std::env::set_current_dir(root())
+        .map_err(|e| format!("cannot enter {}: {e}", root().display()))
+        .and_then(|()| match &arguments.command {
+            Command::Test(arguments) => run_tests(arguments),
+            Command::Lint => lint::run(),
+            Command::Coverage(arguments) => coverage::run(&arguments.package),
+        });
+    match outcome {
+        Ok(()) => {
+            console::line(&format!("\nxtask: all passed in {} s", watch.seconds()));
+            ExitCode::SUCCESS
+        }
+        Err(message) => {
+            console::error(&format!("xtask: FAILED after {} s: {message}", watch.seconds()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_tests(arguments: &TestArguments) -> Outcome {
+    let filter = test::Filter { packages: &arguments.package, name: arguments.name.as_deref() };
+    if filter.is_empty() {
+        lint::run()?;
+    }
+    test::run(&filter, arguments.long)
+}
+
+/// The workspace's root: the folder above this crate.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or_else(|| here.clone(), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_filter_and_a_flag_are_read_in_any_order() {
+        let parsed =
+            Arguments::try_parse_from(["xtask", "test", "-p", "commerce-tidy", "sleep", "--long"]).unwrap();
+        let Command::Test(arguments) = parsed.command else { panic!("not the test command") };
+        assert_eq!(arguments.package, ["commerce-tidy"]);
+        assert_eq!(arguments.name.as_deref(), Some("sleep"));
+        assert!(arguments.long);
+    }
+}
