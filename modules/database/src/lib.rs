@@ -1,0 +1,37 @@
+//! SQL databases for the platform: connections, dialects, the writer task, the transaction runner,
+//! row-set statements, the migrations runner and backups. No business rule lives here.
+//!
+//! One [`Database`] is one `SQLite` file. All its writes go through one task that owns the only write
+//! connection and hands it out first come, first served; reads use a pool of connections that cannot write.
+
+mod backup;
+mod database;
+mod dialect;
+mod error;
+mod migrate;
+mod options;
+mod read;
+mod row_statements;
+mod rows;
+mod runner;
+mod select;
+mod statement_log;
+mod transaction;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use backup::backup_sqlite;
+pub use database::Database;
+pub use dialect::Dialect;
+pub use error::{Classify, CommitError, DatabaseError, ErrorClass};
+pub use futures::future::BoxFuture;
+pub use migrate::{MigrationError, MigrationReport, Step, migrate};
+pub use options::SqliteOptions;
+pub use read::{NamedReader, READER_NAME, ReadTransaction};
+pub use row_statements::{Delete, Insert, Merge, Update, Upsert, execute_exact};
+pub use rows::{Column, ColumnKind, RowSet, RowValue};
+pub use select::{Lock, Select};
+pub use statement_log::StatementLog;
+pub use transaction::WriteTransaction;

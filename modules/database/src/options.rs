@@ -1,0 +1,124 @@
+//! How a `SQLite` file is opened.
+
+use std::{path::PathBuf, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Row as _,
+    sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{DatabaseError, ErrorClass, error::class_of_driver};
+
+/// A log that grew past this in a long read is cut back to it at the next checkpoint.
+const JOURNAL_SIZE_LIMIT_BYTES: &str = "67108864";
+/// Pages of 4 KiB between checkpoints: fewer, larger ones, since a hot page is then copied once.
+const AUTOCHECKPOINT_PAGES: &str = "4000";
+/// Negative: KiB. The writer's cache has to hold the hot part of all indices.
+const WRITER_CACHE: &str = "-32768";
+const READER_CACHE: &str = "-8192";
+const READER_MMAP_BYTES: &str = "33554432";
+const READER_ACQUIRE_MAX: Duration = Duration::from_secs(10);
+
+/// Options of a `SQLite` database.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// The file; created if it does not exist, its directory is not.
+    pub path: PathBuf,
+    /// Read connections, 4 by default.
+    pub readers: u32,
+    /// How long a statement waits for another process's lock, 5 s by default.
+    pub busy_timeout: Duration,
+    /// `synchronous=FULL` (the default): a committed transaction survives a power cut.
+    /// False is for throwaway data only.
+    pub durable: bool,
+    /// Prepared statements kept per connection, 256 by default.
+    pub statement_cache: usize,
+    /// Transactions that may wait for the writer, 256 by default; one more is refused as overloaded.
+    pub write_queue: usize,
+    /// How long a transaction waits for the writer, 30 s by default.
+    pub write_wait_max: Duration,
+}
+
+impl SqliteOptions {
+    /// The defaults, for the file at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            readers: 4,
+            busy_timeout: Duration::from_secs(5),
+            durable: true,
+            statement_cache: 256,
+            write_queue: 256,
+            write_wait_max: Duration::from_secs(30),
+        }
+    }
+
+    fn base(&self) -> SqliteConnectOptions {
+        let synchronous = if self.durable { SqliteSynchronous::Full } else { SqliteSynchronous::Off };
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .foreign_keys(true)
+            .busy_timeout(self.busy_timeout)
+            .synchronous(synchronous)
+            .statement_cache_capacity(self.statement_cache)
+            .pragma("temp_store", "MEMORY")
+            .disable_statement_logging()
+    }
+
+    /// The write connection.
+    pub(crate) fn writer(&self) -> SqliteConnectOptions {
+        self.base()
+            .create_if_missing(true)
+            .pragma("cache_size", WRITER_CACHE)
+            .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT_BYTES)
+            .pragma("wal_autocheckpoint", AUTOCHECKPOINT_PAGES)
+            .thread_name(|_| "sqlite-writer".to_owned())
+    }
+
+    /// The pool of connections that cannot write.
+    pub(crate) async fn reader_pool(&self) -> Result<SqlitePool, DatabaseError> {
+        let options = self
+            .base()
+            .pragma("cache_size", READER_CACHE)
+            .pragma("mmap_size", READER_MMAP_BYTES)
+            .pragma("query_only", "ON")
+            .thread_name(|id| format!("sqlite-reader-{id}"));
+        let pool = SqlitePoolOptions::new()
+            .max_connections(self.readers.max(1))
+            .acquire_timeout(READER_ACQUIRE_MAX)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // A local file does not go away; a ping a query would cost a thread switch each.
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        Ok(pool)
+    }
+}
+
+/// Opens the write connection and switches the file to WAL. `SQLite` does not wait for a lock in that switch,
+/// so that two processes that create the file at once would fail: hence the loop, bounded by `busy_timeout`.
+pub(crate) async fn open_writer(
+    options: &SqliteConnectOptions,
+    busy_timeout: Duration,
+) -> Result<SqliteConnection, DatabaseError> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut waited = Duration::ZERO;
+    loop {
+        match open_in_wal(options).await {
+            Ok((connection, mode)) if mode.eq_ignore_ascii_case("wal") => return Ok(connection),
+            Ok((_, mode)) => return Err(DatabaseError::JournalMode { mode }),
+            Err(error) if class_of_driver(&error) == ErrorClass::Busy && waited < busy_timeout => {
+                tokio::time::sleep(PAUSE).await;
+                waited += PAUSE;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn open_in_wal(options: &SqliteConnectOptions) -> Result<(SqliteConnection, String), sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let mode = sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut connection).await?.try_get(0)?;
+    Ok((connection, mode))
+}
