@@ -143,6 +143,11 @@ impl Accounts {
         Ok(self.store.add_user(user, self.clock.now()).await?)
     }
 
+    /// Whether an account of this login id exists.
+    pub async fn is_taken(&self, login_id: &str) -> Result<bool, StorageError> {
+        Ok(self.store.credentials(&login_id.to_lowercase()).await?.is_some())
+    }
+
     /// Opens a session. An unknown login id takes as long as a wrong password and gets the same answer.
     pub async fn log_in(&self, log_in: LogIn) -> Result<OpenedSession, AccountError> {
         let credentials = self.store.credentials(&log_in.login_id.to_lowercase()).await?;

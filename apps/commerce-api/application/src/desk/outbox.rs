@@ -5,7 +5,7 @@ use commerce_contracts::{
     PaymentMoved, ProductChanged, topics,
 };
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::ports::OutboxRecord;
 
@@ -24,17 +24,16 @@ pub fn outbox_record(event: &DomainEvent, traceparent: Option<&str>) -> OutboxRe
     let (aggregate_type, aggregate_id) = aggregate(event.aggregate);
     let (event_type, topic, payload) = describe(event);
     let occurred_at = rfc3339(event.at);
-    let mut headers = json!({
-        "ce_id": event.id.0,
-        "ce_source": "/commerce-api",
-        "ce_type": event_type,
-        "ce_time": occurred_at,
-        "ce_subject": aggregate_id,
-        "ce_specversion": "1.0",
-    });
-    if let Some(traceparent) = traceparent {
-        headers["traceparent"] = json!(traceparent);
-    }
+    let headers = Headers {
+        ce_id: event.id.0,
+        ce_source: "/commerce-api",
+        ce_type: event_type,
+        ce_time: &occurred_at,
+        ce_subject: &aggregate_id,
+        ce_specversion: "1.0",
+        traceparent,
+    };
+    let headers = to_json(&headers);
     let envelope = Envelope {
         event_id: event.id.0,
         event_type: event_type.to_owned(),
@@ -52,10 +51,42 @@ pub fn outbox_record(event: &DomainEvent, traceparent: Option<&str>) -> OutboxRe
         aggregate_id,
         sequence: event.sequence,
         topic,
-        headers: headers.to_string(),
-        payload: json!(envelope).to_string(),
+        headers,
+        payload: to_json(&envelope),
         at: event.at,
     }
+}
+
+/// `CloudEvents` attributes of an event, and the trace that it belongs to.
+#[derive(Serialize)]
+struct Headers<'a> {
+    ce_id: uuid::Uuid,
+    ce_source: &'a str,
+    ce_type: &'a str,
+    ce_time: &'a str,
+    ce_subject: &'a str,
+    ce_specversion: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+}
+
+/// A payload, written straight to text: two of these are written for every order.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Payload {
+    OrderCreated(OrderCreated),
+    OrderMoved(OrderMoved),
+    OrderCanceled(OrderCanceled),
+    Payment(PaymentMoved),
+    Product(ProductChanged),
+    Like(LikeChanged),
+    Coupon(CouponMoved),
+    Unexpected,
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    // Strings, numbers and options have nothing that could fail to serialise.
+    serde_json::to_string(value).unwrap_or_else(|error| unreachable!("plain data serialises: {error}"))
 }
 
 /// FNV-1a, so that every version of the code and every node agree on the shard of an aggregate.
@@ -75,7 +106,7 @@ fn aggregate(aggregate: Aggregate) -> (AggregateType, String) {
     }
 }
 
-type Described = (&'static str, &'static str, serde_json::Value);
+type Described = (&'static str, &'static str, Payload);
 
 fn describe(event: &DomainEvent) -> Described {
     let user = event.user.map_or(0, |user| user.0);
@@ -88,11 +119,11 @@ fn describe(event: &DomainEvent) -> Described {
                 EventKind::ProductUpdated { stock } => ("ProductUpdated", Some(*stock)),
                 other => (unexpected(other), None),
             };
-            (name, topics::PRODUCT, json!(ProductChanged { product_id: product.0, stock }))
+            (name, topics::PRODUCT, Payload::Product(ProductChanged { product_id: product.0, stock }))
         }
         Aggregate::ProductLike(product, _) => {
             let name = if event.kind == EventKind::LikeAdded { "LikeAdded" } else { "LikeRemoved" };
-            (name, topics::PRODUCT_LIKE, json!(LikeChanged { product_id: product.0, user_id: user }))
+            (name, topics::PRODUCT_LIKE, Payload::Like(LikeChanged { product_id: product.0, user_id: user }))
         }
         Aggregate::Coupon(issued) => {
             let (name, coupon, order) = match &event.kind {
@@ -103,7 +134,7 @@ fn describe(event: &DomainEvent) -> Described {
             };
             let payload =
                 CouponMoved { coupon_id: coupon, issued_coupon_id: issued.0, user_id: user, order_id: order };
-            (name, topics::COUPON, json!(payload))
+            (name, topics::COUPON, Payload::Coupon(payload))
         }
     }
 }
@@ -120,7 +151,7 @@ fn describe_order(order: OrderId, user: i64, kind: &EventKind) -> Described {
     let (name, payload) = match kind {
         EventKind::OrderCreated { total, discount, method, items } => (
             "OrderCreated",
-            json!(OrderCreated {
+            Payload::OrderCreated(OrderCreated {
                 order_id: order.0,
                 user_id: user,
                 total_price: total.won(),
@@ -130,17 +161,18 @@ fn describe_order(order: OrderId, user: i64, kind: &EventKind) -> Described {
             }),
         ),
         EventKind::OrderPaid { total, items } => {
-            ("OrderPaid", json!(moved(order, user, total.won(), None, items)))
+            ("OrderPaid", Payload::OrderMoved(moved(order, user, total.won(), None, items)))
         }
         EventKind::OrderExpired { total, items } => {
-            ("OrderExpired", json!(moved(order, user, total.won(), None, items)))
+            ("OrderExpired", Payload::OrderMoved(moved(order, user, total.won(), None, items)))
         }
-        EventKind::OrderPaymentFailed { total, items, reason } => {
-            ("OrderPaymentFailed", json!(moved(order, user, total.won(), reason.as_deref(), items)))
-        }
+        EventKind::OrderPaymentFailed { total, items, reason } => (
+            "OrderPaymentFailed",
+            Payload::OrderMoved(moved(order, user, total.won(), reason.as_deref(), items)),
+        ),
         EventKind::OrderCanceled { total, items, paid_at } => {
             let order = moved(order, user, total.won(), None, items);
-            ("OrderCanceled", json!(OrderCanceled { order, paid_at: paid_at.map(rfc3339) }))
+            ("OrderCanceled", Payload::OrderCanceled(OrderCanceled { order, paid_at: paid_at.map(rfc3339) }))
         }
         EventKind::PaymentRequested { payment, amount } => {
             ("PaymentRequested", payment_moved(order, *payment, amount.won(), None))
@@ -154,7 +186,7 @@ fn describe_order(order: OrderId, user: i64, kind: &EventKind) -> Described {
         EventKind::PaymentRefunded { payment, amount } => {
             ("PaymentRefunded", payment_moved(order, *payment, amount.won(), None))
         }
-        other => (unexpected(other), serde_json::Value::Null),
+        other => (unexpected(other), Payload::Unexpected),
     };
     (name, topics::ORDER, payload)
 }
@@ -184,11 +216,53 @@ fn moved(
     }
 }
 
-fn payment_moved(order: OrderId, payment: PaymentId, amount: i64, reason: Option<&str>) -> serde_json::Value {
-    json!(PaymentMoved {
+fn payment_moved(order: OrderId, payment: PaymentId, amount: i64, reason: Option<&str>) -> Payload {
+    Payload::Payment(PaymentMoved {
         payment_id: payment.0,
         order_id: order.0,
         amount,
         reason: reason.map(str::to_owned),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use commerce_api_domain::{EventId, ProductId, UserId};
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_an_envelope_with_cloud_event_headers() {
+        let event = DomainEvent {
+            id: EventId(Uuid::from_u128(7)),
+            aggregate: Aggregate::ProductLike(ProductId(3), UserId(4)),
+            sequence: 2,
+            user: Some(UserId(4)),
+            at: Timestamp::from_micros(1_800_000_000_000_001),
+            kind: EventKind::LikeRemoved,
+        };
+        let record = outbox_record(&event, Some("00-aa-bb-01"));
+        let id = "00000000-0000-0000-0000-000000000007";
+        let time = "2027-01-15T08:00:00.000001Z";
+        let payload: Value = serde_json::from_str(&record.payload).unwrap();
+        assert_eq!(
+            payload,
+            json!({
+                "eventId": id, "eventType": "LikeRemoved", "version": 1, "aggregateType": "PRODUCT_LIKE",
+                "aggregateId": "3:4", "sequence": 2, "occurredAt": time, "payload": { "productId": 3, "userId": 4 },
+            })
+        );
+        let headers: Value = serde_json::from_str(&record.headers).unwrap();
+        assert_eq!(
+            headers,
+            json!({
+                "ce_id": id, "ce_source": "/commerce-api", "ce_type": "LikeRemoved", "ce_time": time,
+                "ce_subject": "3:4", "ce_specversion": "1.0", "traceparent": "00-aa-bb-01",
+            })
+        );
+        assert_eq!((record.topic, record.aggregate_type), ("product.like", "PRODUCT_LIKE"));
+        assert!((0..16).contains(&record.shard));
+    }
 }
