@@ -1,0 +1,61 @@
+//! Invariant 6: somebody will visit every payment that is not final.
+
+use std::time::Duration;
+
+use commerce_api_application::ports::StorageError;
+use commerce_api_domain::Timestamp;
+use uuid::Uuid;
+
+use super::report::{ROWS_MAX, Report};
+use super::snapshot::{Snapshot, final_states};
+use crate::sql::decode::Columns;
+
+/// The longest that the dispatcher waits between two visits.
+const BACKOFF_MAX: Duration = Duration::from_mins(10);
+
+pub(super) async fn check(
+    snapshot: &Snapshot,
+    report: &mut Report,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let open = format!("SELECT COUNT(*) FROM payments WHERE status NOT IN ({})", final_states());
+    let open: i64 = snapshot.value(open).await?;
+    report.checked("open payments", u64::try_from(open).unwrap_or_default());
+    let latest = now.plus(BACKOFF_MAX).as_micros();
+    unvisited(snapshot, report, latest).await?;
+    overdue(snapshot, report, now).await
+}
+
+async fn unvisited(snapshot: &Snapshot, report: &mut Report, latest: i64) -> Result<(), StorageError> {
+    let sql = format!(
+        "SELECT p.id, p.status, c.next_check_at FROM payments p LEFT JOIN payment_checks c ON c.payment_id = p.id \
+         WHERE p.status NOT IN ({done}) AND (c.payment_id IS NULL OR c.next_check_at > ?) \
+         ORDER BY p.id LIMIT {ROWS_MAX}",
+        done = final_states(),
+    );
+    for row in snapshot.rows(sql, [latest.into()]).await? {
+        let mut row = Columns::of(&row);
+        let (payment, status): (Uuid, String) = (row.take()?, row.take()?);
+        let detail = match row.take::<Option<i64>>()? {
+            Some(due) => format!("{status}, its check is due only at {due} µs, after {latest} µs"),
+            None => format!("{status} without a check"),
+        };
+        report.violated(6, format!("payment:{payment}"), detail);
+    }
+    Ok(())
+}
+
+async fn overdue(snapshot: &Snapshot, report: &mut Report, now: Timestamp) -> Result<(), StorageError> {
+    let sql = format!(
+        "SELECT p.id, p.status, c.next_check_at FROM payments p JOIN payment_checks c ON c.payment_id = p.id \
+         WHERE p.status NOT IN ({done}) AND c.next_check_at < ? ORDER BY p.id LIMIT {ROWS_MAX}",
+        done = final_states(),
+    );
+    for row in snapshot.rows(sql, [now.as_micros().into()]).await? {
+        let mut row = Columns::of(&row);
+        let (payment, status, due): (Uuid, String, i64) = (row.take()?, row.take()?, row.take()?);
+        let late = now.as_micros().saturating_sub(due);
+        report.lags(6, format!("payment:{payment}"), format!("{status}, its check is {late} µs overdue"));
+    }
+    Ok(())
+}

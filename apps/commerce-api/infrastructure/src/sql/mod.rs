@@ -1,0 +1,15 @@
+//! The ports on SQL.
+
+mod audit;
+mod decode;
+mod error;
+pub mod schema;
+mod stores;
+mod unit_of_work;
+
+pub use audit::SqlAudit;
+pub use schema::migrate;
+pub use stores::{
+    SqlAccounts, SqlCatalogue, SqlCoupons, SqlLeases, SqlLikes, SqlMaintenance, SqlOrders, SqlSessions,
+};
+pub use unit_of_work::{SqlStorage, SqlUnitOfWork};

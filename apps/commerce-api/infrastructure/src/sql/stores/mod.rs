@@ -1,0 +1,28 @@
+//! The catalogue, accounts, sessions, coupons, lists of orders and likes, leases and retention on SQL.
+//!
+//! Every call runs a fixed number of statements, under its own name in the statement log. Lists page by key: what is
+//! read next follows from the last row seen, so a row that is added or removed in between disturbs nothing.
+
+mod accounts;
+mod buyers;
+mod catalogue;
+mod coupons;
+mod leases;
+mod like_count;
+mod likes;
+mod orders;
+mod product_changes;
+mod products;
+mod query;
+mod retention;
+mod seed;
+mod sessions;
+
+pub use accounts::SqlAccounts;
+pub use catalogue::SqlCatalogue;
+pub use coupons::SqlCoupons;
+pub use leases::SqlLeases;
+pub use likes::SqlLikes;
+pub use orders::SqlOrders;
+pub use retention::SqlMaintenance;
+pub use sessions::SqlSessions;
