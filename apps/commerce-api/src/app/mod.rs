@@ -1,0 +1,12 @@
+//! Wiring: which adapter stands behind which port, and the start and stop of the app.
+
+pub mod demo;
+mod error;
+mod guards;
+mod health;
+mod platform;
+mod running;
+
+pub use error::StartError;
+pub use platform::Platform;
+pub use running::Running;

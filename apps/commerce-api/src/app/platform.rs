@@ -1,0 +1,114 @@
+use std::sync::Arc;
+
+use commerce_api_application::Accounts;
+use commerce_api_application::ports::{
+    AccountStore, AuditStore, CatalogueStore, Clock, CouponStore, Fingerprinter, IdSource, LeaseStore,
+    LikeQueries, Maintenance, OrderQueries, Storage, TokenSource,
+};
+use commerce_api_infrastructure::runtime::{
+    Argon2Hasher, HmacFingerprinter, RandomIds, RandomTokens, SystemClock, fill_random,
+};
+use commerce_api_infrastructure::session_cache::CachedSessions;
+use commerce_api_infrastructure::sql;
+use commerce_database::Database;
+
+use super::error::StartError;
+use crate::config::{Config, ConfigError};
+
+/// The adapters of one installation, with the database open and migrated. Nothing runs yet: no lock is taken, nothing
+/// listens, so the operator's commands use it beside a running `up`.
+#[derive(Clone)]
+pub struct Platform {
+    /// The OLTP database.
+    pub database: Database,
+    /// Accounts and sessions.
+    pub accounts: Accounts,
+    /// Users and ledger.
+    pub users: Arc<dyn AccountStore>,
+    /// Catalogue.
+    pub catalogue: Arc<dyn CatalogueStore>,
+    /// Coupons.
+    pub coupons: Arc<dyn CouponStore>,
+    /// Orders and payments.
+    pub orders: Arc<dyn OrderQueries>,
+    /// Likes.
+    pub likes: Arc<dyn LikeQueries>,
+    /// Units of work.
+    pub storage: Arc<dyn Storage>,
+    /// Invariants.
+    pub audit: Arc<dyn AuditStore>,
+    /// Leases of background tasks.
+    pub leases: Arc<dyn LeaseStore>,
+    /// Retention.
+    pub maintenance: Arc<dyn Maintenance>,
+    /// Session tokens.
+    pub tokens: Arc<dyn TokenSource>,
+    /// Fingerprints of requests.
+    pub fingerprinter: Arc<dyn Fingerprinter>,
+    /// Ids.
+    pub ids: Arc<dyn IdSource>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Platform {
+    /// Name of the OLTP database in the data directory.
+    pub const DATABASE_FILE: &'static str = "commerce.sqlite";
+
+    /// Opens the data directory's database and brings its schema up to date.
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        config.require_own_secrets()?;
+        std::fs::create_dir_all(&config.data_dir)
+            .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(config.zone()));
+        let path = config.data_dir.join(Self::DATABASE_FILE);
+        let database = Database::open_sqlite(config.sqlite_options(Self::DATABASE_FILE))
+            .await
+            .map_err(|source| StartError::Open { path: path.clone(), source })?;
+        sql::migrate(&database, clock.now()).await.map_err(|source| StartError::Migrate { path, source })?;
+        let key = config.fingerprint_key(|| {
+            let mut key = [0; 32];
+            fill_random(&mut key);
+            key
+        })?;
+        let hasher =
+            Argon2Hasher::new(config.password_cost()).map_err(|error| ConfigError::Password(error.into()))?;
+        Ok(Self::wire(database, clock, &key, hasher, config))
+    }
+
+    fn wire(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        key: &[u8; 32],
+        hasher: Argon2Hasher,
+        config: &Config,
+    ) -> Self {
+        let tokens: Arc<dyn TokenSource> = Arc::new(RandomTokens);
+        let users: Arc<dyn AccountStore> = Arc::new(sql::SqlAccounts::new(database.clone()));
+        let sessions = Arc::new(CachedSessions::new(Arc::new(sql::SqlSessions::new(database.clone()))));
+        Self {
+            accounts: Accounts::new(
+                users.clone(),
+                sessions,
+                Arc::new(hasher),
+                tokens.clone(),
+                clock.clone(),
+                config.account_options(),
+            ),
+            users,
+            catalogue: Arc::new(sql::SqlCatalogue::new(database.clone())),
+            coupons: Arc::new(sql::SqlCoupons::new(database.clone())),
+            orders: Arc::new(sql::SqlOrders::new(database.clone())),
+            likes: Arc::new(sql::SqlLikes::new(database.clone())),
+            storage: Arc::new(sql::SqlStorage::new(database.clone())),
+            audit: Arc::new(sql::SqlAudit::new(database.clone())),
+            leases: Arc::new(sql::SqlLeases::new(database.clone())),
+            maintenance: Arc::new(sql::SqlMaintenance::new(database.clone())),
+            tokens,
+            fingerprinter: Arc::new(HmacFingerprinter::new(key)),
+            ids: Arc::new(RandomIds::new(clock.clone())),
+            clock,
+            database,
+        }
+    }
+}

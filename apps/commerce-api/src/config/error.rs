@@ -1,0 +1,64 @@
+use std::path::PathBuf;
+
+use super::secrets::SecretsError;
+
+/// Why a configuration cannot be used. Its text says what, where and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("the configuration file {} is not valid TOML: {detail}", path.display())]
+    Syntax {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        detail: String,
+    },
+    /// There is no such key.
+    #[error("unknown setting `{key}` ({origin}); {expected}")]
+    Unknown {
+        /// The key as written.
+        key: String,
+        /// Where it came from.
+        origin: String,
+        /// The keys that there are.
+        expected: String,
+    },
+    /// A value is not allowed.
+    #[error("`{key}` is {value} ({origin}); allowed: {allowed}")]
+    Value {
+        /// Which key.
+        key: &'static str,
+        /// The value, hidden where it is a secret.
+        value: String,
+        /// Where it came from.
+        origin: String,
+        /// What may stand there.
+        allowed: String,
+    },
+    /// A shop that is not a demonstration has no secret of its own.
+    #[error(
+        "`secrets.fingerprint_key` is not set, and this is no demonstration, because {because}; make a key with \
+         `openssl rand -hex 32` and set it in the configuration file or as COMMERCE_SECRETS__FINGERPRINT_KEY"
+    )]
+    SecretNeeded {
+        /// What makes it more than a demonstration.
+        because: String,
+    },
+    /// The secrets in the data directory cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The cost of password hashes is not possible.
+    #[error("`password` cannot be used as it is set")]
+    Password(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The values do not make up a configuration though each was checked: our own bug.
+    #[error("the configuration cannot be put together: {0}")]
+    Shape(Box<figment::Error>),
+}

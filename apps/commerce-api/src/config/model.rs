@@ -1,0 +1,214 @@
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use commerce_telemetry::LogFormat;
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// Everything that can be set. [`Default`] is the demonstration on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where databases and secrets are kept.
+    pub data_dir: PathBuf,
+    /// Which adapters are used.
+    pub profile: Profile,
+    /// The HTTP API.
+    pub api: Api,
+    /// The API's documentation.
+    pub docs: Docs,
+    /// Logs.
+    pub log: Log,
+    /// The embedded database.
+    pub database: DatabaseSection,
+    /// The order desk.
+    pub desk: Desk,
+    /// Points.
+    pub points: Points,
+    /// Deadlines of unpaid orders.
+    pub orders: Orders,
+    /// Sessions.
+    pub sessions: Sessions,
+    /// Answers kept under idempotency keys.
+    pub idempotency: Idempotency,
+    /// The shop.
+    pub shop: Shop,
+    /// The operator's endpoints.
+    pub actuator: Actuator,
+    /// Secrets of this installation.
+    pub secrets: Secrets,
+    /// Cost of password hashes.
+    pub password: Password,
+    /// Whether a configuration file was given.
+    #[serde(skip)]
+    pub from_file: bool,
+}
+
+/// Which adapters are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Everything in one process, on `SQLite`.
+    #[default]
+    Embedded,
+}
+
+/// `api`: the HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// The address to listen on.
+    pub bind: IpAddr,
+    /// The TCP port; 0 takes a free one.
+    pub port: u16,
+}
+
+/// `docs`: the API's documentation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Docs {
+    /// Whether Swagger UI and the `OpenAPI` document are served.
+    pub enabled: bool,
+}
+
+/// `log`: logs on standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// What is logged: `level,target=level`.
+    pub filter: String,
+}
+
+/// `database`: the embedded database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSection {
+    /// Read connections.
+    pub readers: u32,
+    /// Whether a commit survives a power cut.
+    pub durable: bool,
+    /// How long a statement waits for another process's lock, in milliseconds.
+    pub busy_timeout_ms: u64,
+}
+
+/// `desk`: the order desk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Desk {
+    /// Commands that may wait.
+    pub queue_max: usize,
+    /// Commands of one batch.
+    pub batch_max: usize,
+    /// Runs of one batch in all, the first included.
+    pub attempts_max: u32,
+}
+
+/// `points`: earning and charging.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Points {
+    /// Share of a paid total that is earned, in hundredths of a percent.
+    pub earn_basis_points: u32,
+    /// Largest single charge, in won.
+    pub charge_max: i64,
+    /// Largest sum of a customer's charges in one business day, in won.
+    pub charge_day_max: i64,
+    /// Whether customers charge points themselves; not set: in a demonstration only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customers_may_charge: Option<bool>,
+}
+
+/// `orders`: deadlines of unpaid orders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Orders {
+    /// Seconds that an order waits whose payment was not yet sent to the gateway.
+    pub unsent_deadline_s: u64,
+    /// Seconds that an order waits, from its placing, once its payment was sent.
+    pub sent_deadline_s: u64,
+}
+
+/// `sessions`: log-ins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sessions {
+    /// Seconds after which a session ends that is not used.
+    pub idle_s: u64,
+}
+
+/// `idempotency`: answers kept under keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Idempotency {
+    /// Seconds that they are kept.
+    pub keep_s: u64,
+}
+
+/// `shop`: the shop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shop {
+    /// IANA name of the zone in which business days are counted.
+    pub zone: String,
+}
+
+/// `actuator`: the operator's endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Actuator {
+    /// Bearer token that opens metrics and details to a scraper on another machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scrape_token: Option<Secret>,
+}
+
+/// `secrets`: secrets of this installation.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    /// 64 hex digits; fingerprints of request bodies are made under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint_key: Option<Secret>,
+}
+
+/// `password`: cost of argon2id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Password {
+    /// Memory of one hash, in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            profile: Profile::Embedded,
+            api: Api { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8080 },
+            docs: Docs { enabled: true },
+            log: Log { format: LogFormat::Plain, filter: "info".to_owned() },
+            database: DatabaseSection { readers: 4, durable: true, busy_timeout_ms: 5_000 },
+            desk: Desk { queue_max: 8_192, batch_max: 512, attempts_max: 4 },
+            points: Points {
+                earn_basis_points: 100,
+                charge_max: 1_000_000,
+                charge_day_max: 10_000_000,
+                customers_may_charge: None,
+            },
+            orders: Orders { unsent_deadline_s: 900, sent_deadline_s: 1_800 },
+            sessions: Sessions { idle_s: 43_200 },
+            idempotency: Idempotency { keep_s: 86_400 },
+            shop: Shop { zone: "Asia/Seoul".to_owned() },
+            actuator: Actuator::default(),
+            secrets: Secrets::default(),
+            password: Password { memory_kib: 19_456, iterations: 2, parallelism: 1 },
+            from_file: false,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The HTTP interface: what callers send is checked here, handed to one use case, and its answer shown.
+
+mod answer;
+mod auth;
+mod docs;
+mod failure;
+mod input;
+mod problems;
+mod refusal;
+mod v1;
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use commerce_api_application::{
+    Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ViewCounter,
+};
+use commerce_http::extract::BODY_BYTES_MAX;
+use commerce_http::policy::enforce;
+use commerce_http::track::track;
+use commerce_http::{AccessGate, Authenticator, BodyLimit, EntropySource, PolicyTable, Problem};
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
+use utoipa::openapi::OpenApi;
+
+pub use auth::SessionAuthenticator;
+pub use docs::{DOCUMENT_PATH, PAGE_PATH};
+
+/// The use cases behind the interface.
+#[derive(Clone)]
+pub struct Facades {
+    /// Accounts and sessions.
+    pub accounts: Accounts,
+    /// What administrators do.
+    pub admin: Admin,
+    /// Brands, products, stock.
+    pub catalogue: Catalogue,
+    /// Coupons.
+    pub coupons: Coupons,
+    /// Keys of requests.
+    pub idempotency: Idempotency,
+    /// Likes.
+    pub likes: Likes,
+    /// Orders and payments.
+    pub orders: Orders,
+    /// Points.
+    pub points: Points,
+    /// Views of products.
+    pub views: Arc<ViewCounter>,
+    /// Whether the document and the page that shows it are served.
+    pub docs: bool,
+}
+
+/// Routes that do not say who may call them.
+#[derive(Debug, thiserror::Error)]
+#[error("routes without a policy: {}", .0.join("; "))]
+pub struct Unguarded(Vec<String>);
+
+/// The `OpenAPI` document of every route.
+pub fn openapi() -> OpenApi {
+    v1::router().into_openapi()
+}
+
+/// Every route, held to its policy, traced, measured and bounded, and the document of them.
+pub fn router(
+    facades: Facades,
+    entropy: Arc<dyn EntropySource>,
+    authenticator: Arc<dyn Authenticator>,
+) -> Result<(axum::Router, OpenApi), Unguarded> {
+    let (router, document) = v1::router().split_for_parts();
+    let table = policies(&document)?;
+    let gate = Arc::new(AccessGate::new(table, authenticator));
+    let serves_docs = facades.docs;
+    let mut router = router
+        .with_state(Arc::new(facades))
+        .route_layer(from_fn_with_state(gate, enforce))
+        .layer(map_response(private_unless_said));
+    if serves_docs {
+        router = router.merge(docs::router(document.clone()));
+    }
+    // With a fallback of its own, the answer to an unknown path stays traced when a router without one is merged.
+    let router = router
+        .fallback(async || Problem::route_not_found())
+        .layer(Extension(BodyLimit(BODY_BYTES_MAX)))
+        .layer(from_fn_with_state(entropy, track));
+    Ok((router, document))
+}
+
+fn policies(document: &OpenApi) -> Result<PolicyTable, Unguarded> {
+    PolicyTable::from_openapi(document).map_err(Unguarded)
+}
+
+/// No cache may keep what a handler did not call public.
+async fn private_unless_said(mut response: Response) -> Response {
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An answer that caches may keep for a second: it is the same for everybody.
+fn public(answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_without_a_policy_is_refused() {
+        let mut document = openapi();
+        assert!(policies(&document).is_ok());
+        let brands = document.paths.paths.get_mut("/api/v1/brands").unwrap();
+        brands.get.as_mut().unwrap().extensions = None;
+        let error = policies(&document).err().unwrap();
+        assert_eq!(error.to_string(), "routes without a policy: GET /api/v1/brands: no x-policy");
+    }
+}

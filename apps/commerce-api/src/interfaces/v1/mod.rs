@@ -1,0 +1,48 @@
+//! Version 1 of the API.
+
+mod admin;
+mod brands;
+mod coupons;
+mod demo;
+mod likes;
+mod names;
+mod orders;
+mod paging;
+mod payments;
+mod points;
+mod products;
+mod sessions;
+mod stock_movements;
+mod users;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{Facades, docs};
+
+/// What handlers share.
+pub type Shared = Arc<Facades>;
+
+/// A route and what it says of itself; only such routes exist.
+type Routes = OpenApiRouter<Shared>;
+
+/// Every route.
+pub fn router() -> Routes {
+    [
+        users::routes(),
+        sessions::routes(),
+        points::routes(),
+        brands::routes(),
+        products::routes(),
+        stock_movements::routes(),
+        likes::routes(),
+        coupons::routes(),
+        orders::routes(),
+        payments::routes(),
+        admin::routes(),
+        demo::routes(),
+    ]
+    .into_iter()
+    .fold(Routes::with_openapi(docs::frame()), Routes::merge)
+}
