@@ -1,0 +1,266 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use commerce_api::config::{Flags, Sources};
+use commerce_api_domain::Role;
+
+const AFTER_HELP: &str = "\
+Examples:
+  commerce                          start the demonstration on http://127.0.0.1:8080
+  commerce flash-sale --stock 100   two thousand buyers at once, against the running shop
+  commerce flash-sale --ephemeral   the same in a shop of its own, which is gone afterwards
+  commerce audit                    recount money, points and stock
+
+Exit codes: 0 fine; 1 failed, or a rule of the shop is broken; 2 wrong usage, configuration, port or directory.";
+
+/// A shop that cannot oversell: order desk and HTTP API in one process.
+///
+/// Without a command it starts the shop (`up`). Every command works beside a running shop on the same data directory,
+/// except a second `up`.
+#[derive(Debug, Parser)]
+#[command(name = "commerce", version, after_help = AFTER_HELP, propagate_version = true)]
+pub struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do; `up` where nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Configuration file (TOML); config/commerce.toml of the sources documents every key
+    #[arg(long, global = true, value_name = "FILE", env = "COMMERCE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Directory of databases and secrets [default: data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// TCP port of the API; 0 takes a free one [default: 8080]
+    #[arg(long, global = true, value_name = "PORT")]
+    pub api_port: Option<u16>,
+}
+
+impl Global {
+    /// Where the configuration is read from.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            file: self.config.clone(),
+            environment: Sources::process_environment(),
+            flags: Flags { data_dir: self.data_dir.clone(), api_port: self.api_port },
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the shop (the default)
+    Up,
+    /// Let many buyers at once fight for few pieces, over HTTP, and check what came of it
+    ///
+    /// Makes a product with K pieces and N buyers with points, releases all buyers at one moment, each with one order
+    /// for one piece, and then checks: exactly min(N, K) pieces are sold, every buyer got an answer, every order that
+    /// was told PAID is PAID, the stock and everybody's points add up, and the audit is clean. Latency is counted
+    /// from the release. Exit code 1 if anything is off.
+    FlashSale(FlashSale),
+    /// Place many orders spread over many products, over HTTP, and measure
+    ///
+    /// Each connection places its next order when the one before is answered (a closed loop); latency is that of one
+    /// order, its repetitions included. Every product is ordered once a round, neighbours far apart, the same way
+    /// every run. Checked as `flash-sale` does.
+    Load(Load),
+    /// Recount money, points, stock, coupons and payments; exit code 1 if a rule is broken
+    Audit(Audit),
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Fill the catalogue with generated products; those that are there already stay as they are
+    Seed(Seed),
+    /// Write a consistent copy of the data into a new directory, beside a running shop
+    Backup(Backup),
+    /// Accounts
+    #[command(subcommand)]
+    User(User),
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Which shop a sale or a load is run against.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// Start a shop of its own for this run: temporary data, a free port; --config and --data-dir do not count
+    #[arg(long, conflicts_with_all = ["url", "admin"])]
+    pub ephemeral: bool,
+    /// The shop to use; it must be a demonstration [default: port `api.port` of this machine]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Administrator of that shop [default: the demonstration's]
+    #[arg(long, value_name = "LOGIN", requires = "password_stdin")]
+    pub admin: Option<String>,
+    /// Read the administrator's password from standard input
+    #[arg(long, requires = "admin")]
+    pub password_stdin: bool,
+    /// Connections that all buyers share; more buyers than connections queue
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub connections: u32,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `flash-sale`.
+#[derive(Debug, Clone, Args)]
+pub struct FlashSale {
+    /// Buyers at once
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    pub buyers: u32,
+    /// Pieces that there are
+    #[arg(long, value_name = "K", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub stock: u32,
+    /// Which shop.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `load`.
+#[derive(Debug, Clone, Args)]
+pub struct Load {
+    /// Products that the orders are spread over
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub products: u32,
+    /// Orders to place
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub orders: u32,
+    /// Customers who place them
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub buyers: u32,
+    /// Which shop.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `audit`.
+#[derive(Debug, Clone, Args)]
+pub struct Audit {
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Count what merely lags behind as broken; for a shop at rest
+    #[arg(long)]
+    pub settled: bool,
+}
+
+/// `seed`.
+#[derive(Debug, Clone, Args)]
+pub struct Seed {
+    /// Products that there shall be at least
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub products: u64,
+}
+
+/// `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct Backup {
+    /// Directory to write into; must not exist, or be empty
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// `user`.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Make an account, for example the first administrator
+    Create(CreateUser),
+}
+
+/// `user create`.
+#[derive(Debug, Clone, Args)]
+pub struct CreateUser {
+    /// 3 to 30 letters, digits, '_', '-' or '.'
+    #[arg(long, value_name = "LOGIN")]
+    pub login_id: String,
+    /// E-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    pub email: String,
+    /// CUSTOMER or ADMIN
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    pub role: Role,
+    /// Read the password (8 to 128 characters) from the first line of standard input; a flag would show it to others
+    #[arg(long, required = true)]
+    pub password_stdin: bool,
+}
+
+fn role(name: &str) -> Result<Role, String> {
+    Role::parse(&name.to_ascii_uppercase()).ok_or_else(|| "CUSTOMER or ADMIN".to_owned())
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the configuration in force, and where each value comes from; secrets are hidden
+    Print,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_means_up() {
+        assert!(parse("commerce").unwrap().command.is_none());
+        let cli = parse("commerce --api-port 0 --data-dir d").unwrap();
+        assert_eq!(cli.global.api_port, Some(0));
+        assert!(matches!(parse("commerce up --api-port 7").unwrap().command, Some(Command::Up)));
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        for line in ["commerce --data-dir d audit --json", "commerce audit --json --data-dir d"] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.global.data_dir.as_deref(), Some(std::path::Path::new("d")));
+            assert!(matches!(cli.command, Some(Command::Audit(Audit { json: true, settled: false }))));
+        }
+    }
+
+    #[test]
+    fn a_flash_sale_has_the_figures_of_the_readme() {
+        let Some(Command::FlashSale(sale)) = parse("commerce flash-sale --ephemeral").unwrap().command else {
+            panic!("no flash sale");
+        };
+        assert_eq!((sale.buyers, sale.stock, sale.target.connections), (2_000, 100, 256));
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for line in [
+            "commerce flash-sale --ephemeral --url http://127.0.0.1:1",
+            "commerce flash-sale --admin root",
+            "commerce flash-sale --password-stdin",
+            "commerce flash-sale --buyers 0",
+            "commerce seed",
+            "commerce seed --products 0",
+            "commerce backup",
+            "commerce user create --login-id a --email b --role KING --password-stdin",
+            "commerce user create --login-id a --email b --role ADMIN",
+            "commerce up --api-port 65536",
+            "commerce sell",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What each command does.
+
+mod audit;
+mod backup;
+mod config;
+mod migrate;
+mod seed;
+mod up;
+mod user;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command, ConfigCommand, User};
+use crate::failure::Failure;
+use crate::sale;
+use crate::signals::Stop;
+
+/// Exit code of a command that a signal ended, as shells know it.
+const INTERRUPTED: u8 = 130;
+
+/// Does what the command line says.
+pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let global = &cli.global;
+    let command = match cli.command {
+        None | Some(Command::Up) => return up::run(global).await,
+        Some(command) => command,
+    };
+    let mut stop = Stop::listen()?;
+    let work = async {
+        match &command {
+            Command::Up => Ok(ExitCode::SUCCESS),
+            Command::FlashSale(options) => sale::flash_sale(global, options).await,
+            Command::Load(options) => sale::load(global, options).await,
+            Command::Audit(options) => audit::run(global, options).await,
+            Command::Migrate => migrate::run(global).await,
+            Command::Seed(options) => seed::run(global, options).await,
+            Command::Backup(options) => backup::run(global, options).await,
+            Command::User(User::Create(options)) => user::create(global, options).await,
+            Command::Config(ConfigCommand::Print) => config::print(global),
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        // Dropping the work removes its temporary data.
+        () = stop.requested() => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}

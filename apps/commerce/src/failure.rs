@@ -1,0 +1,136 @@
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use commerce_api::app::StartError;
+use commerce_api::config::ConfigError;
+use commerce_api_application::AccountError;
+use commerce_api_application::ports::StorageError;
+use commerce_database::DatabaseError;
+use commerce_telemetry::LoggingError;
+
+use crate::data_dir::LockError;
+use crate::shop::ShopError;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The logs do not start.
+    #[error(transparent)]
+    Logging(#[from] LoggingError),
+    /// Flags or input do not make sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The data directory is in use or cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// There is nothing to work on.
+    #[error(
+        "there is no database {}; check `--data-dir`, or make one with `commerce up` or `commerce migrate`",
+        path.display()
+    )]
+    NoDatabase {
+        /// The file looked for.
+        path: PathBuf,
+    },
+    /// The app does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The account is not made.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// The shop does not answer as expected.
+    #[error(transparent)]
+    Shop(#[from] ShopError),
+    /// A file, a signal or a task.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A task of ours panicked.
+    #[error("a task failed")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl Failure {
+    /// `what` was tried and failed.
+    pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    /// 2: call it differently; 1: it failed.
+    pub fn code(&self) -> ExitCode {
+        let differently = match self {
+            Self::Config(_) | Self::Logging(_) | Self::Usage(_) | Self::Lock(_) | Self::NoDatabase { .. } => {
+                true
+            }
+            Self::Start(error) => matches!(
+                error,
+                StartError::PortTaken { .. }
+                    | StartError::Bind { .. }
+                    | StartError::DataDir { .. }
+                    | StartError::Config(_)
+            ),
+            Self::Account(error) => !matches!(error, AccountError::Storage(_)),
+            Self::Storage(_) | Self::Database(_) | Self::Shop(_) | Self::Io { .. } | Self::Task(_) => false,
+        };
+        if differently { ExitCode::from(2) } else { ExitCode::FAILURE }
+    }
+
+    /// The error and what caused it, in one line.
+    pub fn text(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(error) = source {
+            let inner = error.to_string();
+            // Some outer texts quote their cause.
+            if !text.contains(&inner) {
+                text = format!("{text}: {inner}");
+            }
+            source = error.source();
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_told_once() {
+        let cause = || std::io::Error::other("the disk is on fire");
+        let plain = Failure::io("`x` cannot be written")(cause());
+        assert_eq!(plain.text(), "`x` cannot be written: the disk is on fire");
+        let quoting = Failure::from(StartError::DataDir { path: "x".into(), source: cause() });
+        assert_eq!(quoting.text().matches("on fire").count(), 1, "{}", quoting.text());
+    }
+
+    #[test]
+    fn what_the_caller_can_mend_is_2() {
+        let two = format!("{:?}", ExitCode::from(2));
+        let taken = StartError::PortTaken { addr: ([127, 0, 0, 1], 8080).into() };
+        for (failure, code) in [
+            (Failure::Usage(String::new()), &two),
+            (Failure::NoDatabase { path: "x".into() }, &two),
+            (taken.into(), &two),
+            (AccountError::LoginIdTaken.into(), &two),
+            (StorageError::Unavailable("x".into()).into(), &format!("{:?}", ExitCode::FAILURE)),
+        ] {
+            assert_eq!(&format!("{:?}", failure.code()), code, "{failure:?}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use commerce_api_application::ports::IdSource;
+use commerce_api_infrastructure::runtime::{RandomIds, SystemClock};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::buyer::{self, Answer, Attempt};
+use super::judge::{After, Facts, Totals};
+use super::measure::{Counts, Latencies};
+use super::report::Report;
+use super::target::{self, Opened};
+use crate::cli::{FlashSale, Global};
+use crate::console;
+use crate::failure::Failure;
+use crate::shop::{Buyer, Shop, ShopError};
+
+/// What the piece costs, in won.
+const PRICE: i64 = 10_000;
+/// What each buyer has: enough, and something is left.
+const POINTS: i64 = 25_000;
+/// Reads at once when checking.
+pub(super) const READS: usize = 64;
+
+/// Runs a flash sale and prints what came of it.
+pub async fn flash_sale(global: &Global, options: &FlashSale) -> Result<ExitCode, Failure> {
+    let opened = target::open(global, &options.target).await?;
+    let report = run(&opened, options).await?;
+    opened.close().await?;
+    console::line(&if options.target.json { report.json() } else { report.text() });
+    Ok(report.exit_code())
+}
+
+async fn run(opened: &Opened, options: &FlashSale) -> Result<Report, Failure> {
+    let shop = &opened.shop;
+    let ids = RandomIds::new(Arc::new(SystemClock::default()));
+    let name = format!("FLASH-{}", ids.uuid().simple());
+    let brand = shop.add_brand(&opened.admin, &name).await?;
+    let product = shop.add_product(&opened.admin, brand, &name, PRICE, options.stock).await?;
+    let count = usize::try_from(options.buyers).unwrap_or(usize::MAX);
+    let buyers = Arc::new(shop.buyers(&opened.admin, count, POINTS).await?);
+
+    let attempts = release(shop, &buyers, product, &ids).await?;
+
+    let mut counts = Counts::default();
+    let mut totals = Totals::default();
+    let mut latencies = Latencies::new();
+    // Nobody sends before the release, so the first to send marks it.
+    let released_at = attempts.iter().map(|attempt| attempt.sent_at).min().unwrap_or_else(Instant::now);
+    let ended_at = attempts.iter().map(|attempt| attempt.ended_at).max().unwrap_or(released_at);
+    for attempt in &attempts {
+        counts.add(attempt);
+        totals.add_answer(&attempt.answer);
+        if !matches!(attempt.answer, Answer::None(_)) {
+            latencies.record(attempt.ended_at - released_at);
+        }
+    }
+    let after = check(opened, &buyers, &attempts, product).await;
+    let facts = Facts {
+        orders: u64::from(options.buyers),
+        stock: u64::from(options.stock),
+        counts,
+        totals,
+        points_before: POINTS * i64::from(options.buyers),
+        after: after.map_err(|failure| failure.text()),
+    };
+    let latency = latencies.summary();
+    Ok(Report {
+        kind: "flash-sale",
+        place: opened.place.clone(),
+        facts,
+        took: ended_at - released_at,
+        latency,
+    })
+}
+
+/// All buyers at once: each is a task that waits at one barrier with its order in hand.
+async fn release(
+    shop: &Arc<Shop>,
+    buyers: &Arc<Vec<Buyer>>,
+    product: i64,
+    ids: &RandomIds,
+) -> Result<Vec<Attempt>, Failure> {
+    let barrier = Arc::new(Barrier::new(buyers.len()));
+    let body = Shop::order_body(product);
+    let mut tasks = JoinSet::new();
+    for index in 0..buyers.len() {
+        let (shop, buyers, barrier) = (Arc::clone(shop), Arc::clone(buyers), Arc::clone(&barrier));
+        let (key, body) = (ids.uuid().to_string(), body.clone());
+        tasks.spawn(async move {
+            barrier.wait().await;
+            let salt = u64::try_from(index).unwrap_or_default();
+            (index, buyer::place(&shop, &buyers[index], &key, body, salt).await)
+        });
+    }
+    let mut attempts = Vec::with_capacity(buyers.len());
+    while let Some(joined) = tasks.join_next().await {
+        attempts.push(joined?);
+    }
+    // In the order of the buyers, so that each order is read back by whom it belongs to.
+    attempts.sort_unstable_by_key(|(index, _)| *index);
+    Ok(attempts.into_iter().map(|(_, attempt)| attempt).collect())
+}
+
+async fn check(
+    opened: &Opened,
+    buyers: &[Buyer],
+    attempts: &[Attempt],
+    product: i64,
+) -> Result<After, Failure> {
+    let shop = &*opened.shop;
+    let paid = buyers.iter().zip(attempts).filter_map(|(buyer, attempt)| match &attempt.answer {
+        Answer::Paid(order) => Some((buyer, order)),
+        _ => None,
+    });
+    let confirmed: u64 = stream::iter(paid)
+        .map(|(buyer, told)| async move {
+            let found = shop.find_order(buyer, &told.id).await?;
+            Ok::<_, ShopError>(u64::from(found == **told))
+        })
+        .buffer_unordered(READS)
+        .try_fold(0, async |sum, one| Ok(sum + one))
+        .await?;
+    let stock_left = shop.stock(product).await?;
+    let points = points_of(shop, buyers).await?;
+    let audit = opened.audit().await?;
+    Ok(After { confirmed: Some(confirmed), stock_left, points, audit })
+}
+
+/// Points of all buyers together.
+pub(super) async fn points_of(shop: &Shop, buyers: &[Buyer]) -> Result<i64, ShopError> {
+    stream::iter(buyers)
+        .map(|buyer| shop.balance(buyer))
+        .buffer_unordered(READS)
+        .try_fold(0, async |sum, balance| Ok(sum + balance))
+        .await
+}

@@ -1,0 +1,13 @@
+//! Many orders over HTTP: the flash sale and the load, and what they find.
+
+mod buyer;
+mod flash;
+mod judge;
+mod load;
+mod measure;
+mod report;
+mod target;
+
+pub use flash::flash_sale;
+pub use load::load;
+pub use measure::per_second;

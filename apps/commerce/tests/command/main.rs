@@ -1,0 +1,12 @@
+//! The real `commerce` binary, run as people run it.
+
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod operator;
+#[cfg(test)]
+mod sales;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod up;

@@ -1,0 +1,78 @@
+//! `flash-sale` and `load` against shops of their own and against a running one.
+
+use crate::support::{DataDir, Up, run, run_with_input};
+use serde_json::json;
+
+fn has_line(text: &str, line: &str) -> bool {
+    text.lines().any(|found| found == line)
+}
+
+#[test]
+fn sixty_buyers_get_the_ten_pieces_that_there_are() {
+    let dir = DataDir::new();
+    let sale = ["flash-sale", "--ephemeral", "--buyers", "60", "--stock", "10", "--connections", "16"];
+    let text = run(dir.path(), &sale).expect(0).stdout;
+    for line in
+        ["sold 10", "oversold 0", "refused 50", "errors 0", "unanswered 0", "audit clean", "verdict OK"]
+    {
+        assert!(has_line(&text, line), "{line}: {text}");
+    }
+    // Its data was its own, and is gone.
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    let place = text.lines().next().unwrap().rsplit(' ').next().unwrap();
+    assert!(!std::path::Path::new(place).exists(), "{place}");
+}
+
+#[test]
+fn with_more_pieces_than_buyers_everybody_gets_one() {
+    let dir = DataDir::new();
+    let up = Up::start(dir.path());
+    let url = up.url();
+    let sale = ["flash-sale", "--url", &url, "--buyers", "7", "--stock", "20", "--json"];
+    let report = run(dir.path(), &sale).expect(0).json();
+    assert_eq!((&report["sold"], &report["refused"]), (&json!(7), &json!(0)), "{report}");
+    assert_eq!((&report["stockLeft"], &report["confirmed"]), (&json!(13), &json!(7)), "{report}");
+    // The directory says that it belongs to this server, so it was audited.
+    assert_eq!((&report["audit"], &report["verdict"]), (&json!("clean"), &json!("OK")), "{report}");
+    let points = |name: &str| report["points"][name].as_i64().unwrap();
+    assert_eq!(points("before"), points("after") + points("spent") - points("earned"));
+    assert_eq!(points("spent"), report["moneyPaid"].as_i64().unwrap());
+
+    // From elsewhere the data is not at hand.
+    let elsewhere = DataDir::new();
+    let text = run(elsewhere.path(), &sale[..7]).expect(0).stdout;
+    assert!(has_line(&text, "audit not run") && text.contains("commerce audit"), "{text}");
+    run(dir.path(), &["audit"]).expect(0);
+}
+
+#[test]
+fn a_load_sells_every_order() {
+    let dir = DataDir::new();
+    let load =
+        ["load", "--ephemeral", "--products", "5", "--orders", "40", "--buyers", "8", "--connections", "4"];
+    let report = run(dir.path(), &[&load[..], &["--json"]].concat()).expect(0).json();
+    assert_eq!(
+        (&report["sold"], &report["orders"], &report["stockLeft"]),
+        (&json!(40), &json!(40), &json!(0))
+    );
+    assert_eq!(report["audit"], json!("clean"));
+}
+
+#[test]
+fn a_shop_that_is_not_there_or_not_ours_is_told() {
+    let dir = DataDir::new();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    let gone = run(dir.path(), &["flash-sale", "--url", &url, "--buyers", "1"]).expect(1);
+    assert!(gone.stderr.contains("is the shop running?"), "{}", gone.stderr);
+    let wrong = run(dir.path(), &["flash-sale", "--url", "https://example.com", "--buyers", "1"]).expect(2);
+    assert!(wrong.stderr.contains("http://HOST:PORT"), "{}", wrong.stderr);
+
+    let up = Up::start(dir.path());
+    let url = up.url();
+    let sale = ["flash-sale", "--url", &url, "--buyers", "1", "--admin", "admin", "--password-stdin"];
+    let denied = run_with_input(dir.path(), &sale, "not the password\n").expect(1);
+    assert!(denied.stderr.contains("401") && denied.stderr.contains("--admin"), "{}", denied.stderr);
+    run_with_input(dir.path(), &sale, "admin-demo\n").expect(0);
+}

@@ -1,0 +1,162 @@
+//! Runs the real binary: to its end, or as a shop that is killed when the test is over.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The cheapest password hash that the configuration allows: debug builds hash slowly.
+const CHEAP_HASHES: [(&str, &str); 2] =
+    [("COMMERCE_PASSWORD__MEMORY_KIB", "8192"), ("COMMERCE_PASSWORD__ITERATIONS", "1")];
+
+/// A data directory that is removed with the test.
+pub struct DataDir(tempfile::TempDir);
+
+impl DataDir {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+/// The command on this directory, with nothing of the environment's configuration.
+pub fn command(data_dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_commerce"));
+    let inherited = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COMMERCE_"));
+    for (name, _) in inherited {
+        command.env_remove(name);
+    }
+    command.envs(CHEAP_HASHES).arg("--data-dir").arg(data_dir).args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// A command that has ended.
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Fails the test with everything that was said, where the code is another.
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Runs a command to its end.
+pub fn run(data_dir: &Path, arguments: &[&str]) -> Ended {
+    command(data_dir, arguments).output().unwrap().into()
+}
+
+/// Runs a command with `input` on its standard input.
+pub fn run_with_input(data_dir: &Path, arguments: &[&str], input: &str) -> Ended {
+    let mut command = command(data_dir, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+/// A running `commerce up` on a free port.
+pub struct Up {
+    child: Child,
+    /// Host and port.
+    pub api: String,
+    /// What it printed until it was ready.
+    pub banner: String,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Up {
+    /// Starts it and waits for the end of its banner.
+    pub fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn start_with(data_dir: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut child = command(data_dir, &["up", "--api-port", "0"]);
+        let mut child = child.envs(environment.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut banner = String::new();
+        while !banner.contains("Ctrl-C stops it.") {
+            if stdout.read_line(&mut banner).unwrap() == 0 {
+                let _ = child.kill();
+                let status = child.wait().unwrap();
+                panic!("`up` ended with {status} before it was ready:\n{banner}");
+            }
+        }
+        let line = banner.lines().find_map(|line| line.trim().strip_prefix("API ")).unwrap();
+        let api = line.trim().trim_start_matches("http://").trim_end_matches("/api/v1").to_owned();
+        Self { child, api, banner, stdout }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.api)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends SIGTERM, and gives back its exit code and what it printed since the banner.
+    pub fn terminate(mut self) -> (i32, String) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code().unwrap_or(-1), rest)
+    }
+
+    /// Asks over HTTP/1.1 on a connection of its own; status and JSON.
+    pub fn post(&self, path: &str, token: Option<&str>, key: Option<&str>, body: &Value) -> (u16, Value) {
+        let body = body.to_string();
+        let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let key = key.map(|key| format!("Idempotency-Key: {key}\r\n")).unwrap_or_default();
+        let text = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{token}{key}\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.api,
+            body.len()
+        );
+        let mut stream = TcpStream::connect(&self.api).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = text.split_once("\r\n\r\n").unwrap().1;
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
