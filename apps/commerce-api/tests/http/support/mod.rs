@@ -1,0 +1,231 @@
+//! A shop in a temporary directory and a way to call it.
+
+mod call;
+mod stand_ins;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use commerce_api::interfaces::{Facades, SessionAuthenticator, router};
+use commerce_api_application::desk::{DeskOptions, DeskReply, LikeDesk, OrderDesk, Submission};
+use commerce_api_application::ports::{CatalogueStore, Clock, IdSource, Storage, TokenSource};
+use commerce_api_application::{
+    AccountOptions, Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, SignUp,
+    ViewCounter,
+};
+use commerce_api_domain::{Command, CommandKind, OrderId, PaymentCommand, Role, Rules, Timestamp};
+use commerce_api_infrastructure::runtime::{
+    Argon2Cost, Argon2Hasher, HmacFingerprinter, ManualClock, SequenceIds,
+};
+use commerce_api_infrastructure::sql;
+use commerce_database::{Database, SqliteOptions};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub use self::call::{Call, Reply};
+use self::stand_ins::{CountingEntropy, CountingTokens};
+
+/// 2027-01-15 08:00 UTC: 17:00 in Seoul.
+pub const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+/// What a shop allows.
+#[derive(Clone, Copy)]
+pub struct Mode {
+    pub demo: bool,
+    pub customers_may_charge: bool,
+    pub docs: bool,
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self { demo: true, customers_may_charge: true, docs: true }
+    }
+}
+
+pub struct Shop {
+    pub router: Router,
+    pub clock: Arc<ManualClock>,
+    pub catalogue: Arc<dyn CatalogueStore>,
+    pub views: Arc<ViewCounter>,
+    pub accounts: Accounts,
+    desk: OrderDesk,
+    ids: Arc<dyn IdSource>,
+    // Dropped last: the files are in use until then.
+    _directory: TempDir,
+}
+
+/// Somebody with a session.
+#[derive(Clone)]
+pub struct User {
+    pub id: i64,
+    pub token: String,
+}
+
+impl Shop {
+    pub async fn open() -> Self {
+        Self::open_in(Mode::default()).await
+    }
+
+    pub async fn open_in(mode: Mode) -> Self {
+        let directory = TempDir::new().unwrap();
+        let options =
+            SqliteOptions { durable: false, ..SqliteOptions::new(directory.path().join("shop.db")) };
+        let database = Database::open_sqlite(options).await.unwrap();
+        sql::migrate(&database, NOW).await.unwrap();
+        let clock = Arc::new(ManualClock::new(NOW));
+        let catalogue: Arc<dyn CatalogueStore> = Arc::new(sql::SqlCatalogue::new(database.clone()));
+        let views = Arc::new(ViewCounter::new(catalogue.clone(), clock.clone()));
+        let ids: Arc<dyn IdSource> = Arc::new(SequenceIds::default());
+        let storage: Arc<dyn Storage> = Arc::new(sql::SqlStorage::new(database.clone()));
+        let (keep, rules) = (Duration::from_hours(24), Rules::default());
+        let desk = OrderDesk::start(storage.clone(), clock.clone(), rules, DeskOptions::default(), keep);
+        let likes = LikeDesk::start(storage, clock.clone(), DeskOptions::default());
+        let parts = Parts { database, clock: clock.clone(), ids: ids.clone(), catalogue: catalogue.clone() };
+        let facades = facades(&parts, desk.clone(), likes, views.clone(), mode);
+        let accounts = facades.accounts.clone();
+        let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
+        let (router, _) = router(facades, Arc::new(CountingEntropy::default()), authenticator).unwrap();
+        Self { router, clock, catalogue, views, accounts, desk, ids, _directory: directory }
+    }
+
+    /// Somebody new with a session.
+    pub async fn user(&self, name: &str, role: Role) -> User {
+        let sign_up = SignUp {
+            login_id: name.to_owned(),
+            email: format!("{name}@example.com"),
+            password: "correct horse".to_owned(),
+            birth_date: None,
+            gender: None,
+        };
+        let id = self.accounts.create_user(sign_up, role).await.unwrap().id.0;
+        User { id, token: self.session(name).await }
+    }
+
+    /// A new session of somebody who has an account.
+    pub async fn session(&self, name: &str) -> String {
+        let body = json!({"loginId": name, "password": "correct horse"});
+        let reply = self.post("/api/v1/sessions").json(&body).send().await.expect(201);
+        reply["token"].as_str().unwrap().to_owned()
+    }
+
+    /// A customer with `points`.
+    pub async fn customer(&self, name: &str, points: i64) -> User {
+        let user = self.user(name, Role::Customer).await;
+        if points > 0 {
+            self.charge(&user, points).await;
+        }
+        user
+    }
+
+    pub async fn admin(&self) -> User {
+        self.user("admin", Role::Admin).await
+    }
+
+    pub async fn charge(&self, user: &User, points: i64) {
+        let charge = self.post("/api/v1/users/me/points/charges").by(user).new_key();
+        charge.json(&json!({"amount": points})).send().await.expect(201);
+    }
+
+    /// Points of somebody, as they see them.
+    pub async fn balance(&self, user: &User) -> i64 {
+        let reply = self.get("/api/v1/users/me/points").by(user).send().await.expect(200);
+        reply["balance"].as_i64().unwrap()
+    }
+
+    /// Stock of a product, as everybody sees it.
+    pub async fn stock(&self, product: i64) -> i64 {
+        let reply = self.get(&format!("/api/v1/products/{product}")).send().await.expect(200);
+        reply["stock"].as_i64().unwrap()
+    }
+
+    pub async fn brand(&self, admin: &User, name: &str) -> i64 {
+        let brand = self.post("/api/v1/brands").by(admin).json(&json!({"name": name}));
+        brand.send().await.expect(201)["id"].as_i64().unwrap()
+    }
+
+    /// A product named like its code.
+    pub async fn product(&self, admin: &User, brand: i64, code: &str, price: i64, stock: i64) -> i64 {
+        let body = json!({"code": code, "name": code, "brandId": brand, "price": price, "stock": stock});
+        let product = self.post("/api/v1/products").by(admin).json(&body);
+        product.send().await.expect(201)["id"].as_i64().unwrap()
+    }
+
+    /// A coupon that takes 1,000 won off orders from 5,000 won and is valid for the next day.
+    pub async fn coupon(&self, admin: &User, code: &str, issue_limit: Option<i64>) -> i64 {
+        let body = json!({
+            "code": code, "name": "Welcome", "kind": "AMOUNT", "amount": 1_000, "minimumTotal": 5_000,
+            "validFrom": "2027-01-15T07:00:00Z", "validUntil": "2027-01-16T08:00:00Z", "issueLimit": issue_limit,
+        });
+        let coupon = self.post("/api/v1/coupons").by(admin).json(&body);
+        coupon.send().await.expect(201)["id"].as_i64().unwrap()
+    }
+
+    pub async fn issue(&self, user: &User, coupon: i64) -> String {
+        let issue = self.post(&format!("/api/v1/coupons/{coupon}/issues")).by(user).new_key();
+        issue.send().await.expect(201)["id"].as_str().unwrap().to_owned()
+    }
+
+    /// An order by points of `quantity` pieces, as it was answered.
+    pub async fn order(&self, user: &User, product: i64, quantity: i64) -> Reply {
+        self.post("/api/v1/orders").by(user).new_key().json(&order_of(product, quantity)).send().await
+    }
+
+    /// Captures the card part of an order, as the gateway will.
+    pub async fn capture(&self, order: &str) {
+        for command in [PaymentCommand::Send, PaymentCommand::Captured { key: "gateway-key".into() }] {
+            let kind = CommandKind::Payment { order: OrderId(order.parse().unwrap()), command };
+            let command = Command { ids: self.ids.seed(), kind };
+            let reply = self.desk.submit(Submission::internal(command)).await.unwrap();
+            let done = matches!(&reply, DeskReply::Decided { decision, .. } if decision.is_ok());
+            assert!(done, "{reply:?}");
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Call {
+        self.call("GET", path)
+    }
+
+    pub fn post(&self, path: &str) -> Call {
+        self.call("POST", path)
+    }
+
+    pub fn call(&self, method: &str, path: &str) -> Call {
+        Call::new(self.router.clone(), method, path)
+    }
+}
+
+pub fn order_of(product: i64, quantity: i64) -> Value {
+    json!({"lines": [{"productId": product, "quantity": quantity}], "payment": {}})
+}
+
+struct Parts {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    catalogue: Arc<dyn CatalogueStore>,
+}
+
+fn facades(parts: &Parts, desk: OrderDesk, likes: LikeDesk, views: Arc<ViewCounter>, mode: Mode) -> Facades {
+    let database = || parts.database.clone();
+    let (ids, clock) = (|| parts.ids.clone(), || parts.clock.clone());
+    let tokens: Arc<dyn TokenSource> = Arc::new(CountingTokens::default());
+    let users = Arc::new(sql::SqlAccounts::new(database()));
+    let hasher = Argon2Hasher::new(Argon2Cost { memory_kib: 8, passes: 1, lanes: 1 }).unwrap();
+    let sessions = Arc::new(sql::SqlSessions::new(database()));
+    let options = AccountOptions::default();
+    let coupons = Arc::new(sql::SqlCoupons::new(database()));
+    let orders = Arc::new(sql::SqlOrders::new(database()));
+    Facades {
+        accounts: Accounts::new(users.clone(), sessions, Arc::new(hasher), tokens.clone(), clock(), options),
+        admin: Admin::new(users.clone(), tokens, ids(), clock(), mode.demo),
+        catalogue: Catalogue::new(parts.catalogue.clone(), desk.clone(), ids(), clock()),
+        coupons: Coupons::new(coupons, desk.clone(), ids(), clock()),
+        idempotency: Idempotency::new(Arc::new(HmacFingerprinter::new(&[7; 32]))),
+        likes: Likes::new(likes, Arc::new(sql::SqlLikes::new(database())), ids()),
+        orders: Orders::new(desk.clone(), orders, ids(), clock()),
+        points: Points::new(users, desk, ids(), clock(), mode.customers_may_charge),
+        views,
+        docs: mode.docs,
+    }
+}
