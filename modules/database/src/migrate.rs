@@ -94,7 +94,7 @@ pub async fn migrate(
         if recorded.contains_key(&step.id) || !apply(database, *step, now_us).await? {
             report.already += 1;
         } else {
-            tracing::info!(id = step.id, name = step.name, "migration applied");
+            tracing::debug!(id = step.id, name = step.name, "migration applied");
             report.applied.push(step.name);
         }
     }

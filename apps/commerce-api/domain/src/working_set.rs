@@ -172,6 +172,11 @@ impl<'a> Scratch<'a> {
         Ok(self.delta.products.entry(id).or_insert_with(|| base.clone()))
     }
 
+    /// The account as it is now; reading it does not make it a row to write.
+    pub fn account(&self, id: UserId) -> Result<&User, Refusal> {
+        self.delta.users.get(&id).or_else(|| self.base.users.get(&id)).ok_or(Refusal::UserNotFound)
+    }
+
     pub fn user(&mut self, id: UserId) -> Result<&mut User, Refusal> {
         let base = self.base.users.get(&id).ok_or(Refusal::UserNotFound)?;
         Ok(self.delta.users.entry(id).or_insert_with(|| base.clone()))

@@ -92,7 +92,7 @@ fn leave_live(scratch: &mut Scratch<'_>, order: &mut Order, to: OrderStatus) -> 
 }
 
 fn revoke_earned(scratch: &mut Scratch<'_>, order: &Order) -> Result<(), Refusal> {
-    let balance = scratch.user(order.user)?.balance;
+    let balance = scratch.account(order.user)?.balance;
     if balance < order.points_earned {
         let shortfall = order.points_earned.checked_sub(balance).unwrap_or(Money::ZERO);
         return Err(Refusal::EarnedPointsSpent { shortfall });

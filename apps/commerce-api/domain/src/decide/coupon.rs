@@ -9,7 +9,7 @@ pub(super) fn issue(scratch: &mut Scratch<'_>, coupon: CouponId, user: UserId) -
     let now = scratch.now;
     let id = IssuedCouponId(scratch.next_id());
     let already = scratch.has_coupon(user, coupon);
-    scratch.user(user)?;
+    scratch.account(user)?;
     let row = scratch.coupon(coupon)?;
     if already {
         return Err(Refusal::CouponAlreadyIssued);

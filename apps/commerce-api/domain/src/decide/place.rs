@@ -11,7 +11,7 @@ use crate::{
 
 pub(super) fn place(scratch: &mut Scratch<'_>, place: &PlaceOrder) -> Result<Outcome, Refusal> {
     let (order_id, payment_id) = (OrderId(scratch.next_id()), PaymentId(scratch.next_id()));
-    let balance = scratch.user(place.user)?.balance;
+    let balance = scratch.account(place.user)?.balance;
     let lines = take_lines(scratch, &place.lines)?;
     let items_total = total_of(&lines)?;
     let discount = match place.issued_coupon {
