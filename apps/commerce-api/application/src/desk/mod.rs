@@ -10,9 +10,11 @@ mod metrics;
 mod order_batch;
 mod order_desk;
 mod outbox;
+mod submission;
 
 pub use engine::{BatchFailure, BatchHandler, DeskOptions, Engine, SubmitError};
 pub use like_desk::{LikeDesk, LikeReply};
 pub use metrics::describe_metrics;
-pub use order_desk::{DeskReply, Encode, KeyedRequest, OrderDesk, Submission};
+pub use order_desk::OrderDesk;
 pub use outbox::outbox_record;
+pub use submission::{DeskReply, Encode, KeyedRequest, Submission};

@@ -9,7 +9,7 @@ use commerce_api_domain::{
 };
 
 use super::engine::BatchFailure;
-use super::order_desk::{DeskReply, KeyedRequest, Submission};
+use super::submission::{DeskReply, KeyedRequest, Submission};
 use super::{metrics, outbox_record};
 use crate::ports::{
     AuditEntry, Clock, DeskChanges, IdempotencyScope, LockRequest, Locked, OrderParts, OutboxRecord,
