@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Outcome, console, process, test, tools};
+use crate::{Outcome, console, debian, process, test, tools};
 
 /// Runs the tests with instrumentation and writes `coverage/html/index.html` below the target folder.
 pub fn run(packages: &[String]) -> Outcome {
@@ -54,7 +54,8 @@ fn llvm() -> Outcome<Option<Llvm>> {
     if let Some(found) = on_path(major) {
         return Ok(Some(found));
     }
-    install(major)?;
+    debian::install(&format!("llvm-{major}"))
+        .map_err(|error| format!("{error}; {}", how_to_install(major)))?;
     on_path(major).map(Some).ok_or_else(|| how_to_install(major))
 }
 
@@ -70,23 +71,6 @@ fn find(dirs: &[PathBuf], major: &str) -> Option<Llvm> {
     let file =
         |name: &str| dirs.iter().map(|dir| dir.join(format!("{name}-{major}"))).find(|path| path.is_file());
     Some(Llvm { cov: file("llvm-cov")?, profdata: file("llvm-profdata")? })
-}
-
-/// Debian's package, where apt may be used: as root, from the mirror that the machine has.
-fn install(major: &str) -> Outcome {
-    let root = process::output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
-    if !root || !Path::new("/etc/debian_version").exists() {
-        return Err(how_to_install(major));
-    }
-    let package = format!("llvm-{major}");
-    let mut apt = Command::new("apt-get");
-    apt.args(["install", "--yes", "--no-install-recommends", &package])
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    process::run(&mut apt)
-        .or_else(|_| {
-            process::run(Command::new("apt-get").arg("update")).and_then(|()| process::run(&mut apt))
-        })
-        .map_err(|error| format!("{error}; {}", how_to_install(major)))
 }
 
 fn how_to_install(major: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod console;
 mod coverage;
+mod debian;
 mod lint;
 mod process;
 mod test;

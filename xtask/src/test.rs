@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, console, process};
+use crate::{Outcome, console, debian, process};
 
 /// Which tests to run.
 pub struct Filter<'a> {
@@ -31,6 +31,7 @@ impl Filter<'_> {
 /// Runs the tests that pass the filter; none at all is an error.
 pub fn run(filter: &Filter, long: bool) -> Outcome {
     console::step("tests", || {
+        debian::program("curl", "a test pastes the commands that the banner prints into a shell")?;
         let mut command = process::cargo();
         command.args(["test", "--locked"]).args(Filter::scope(filter.packages)).args(filter.name);
         strict(&mut command, long);
