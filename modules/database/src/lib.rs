@@ -16,6 +16,7 @@ mod rows;
 mod runner;
 mod select;
 mod statement_log;
+mod template;
 mod transaction;
 mod writer;
 
@@ -34,4 +35,5 @@ pub use row_statements::{Delete, Insert, Merge, Update, Upsert, execute_exact};
 pub use rows::{Column, ColumnKind, RowSet, RowValue};
 pub use select::{Lock, Select};
 pub use statement_log::StatementLog;
+pub use template::Template;
 pub use transaction::WriteTransaction;

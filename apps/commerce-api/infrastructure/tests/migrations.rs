@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use commerce_api_domain::Timestamp;
 use commerce_api_infrastructure::sql::schema::{MIGRATIONS, migrate};
-use commerce_database::{Database, DatabaseError, Dialect, ErrorClass, SqliteOptions};
-use sea_orm::{ConnectionTrait, QueryResult, Statement};
+use commerce_database::{Database, DatabaseError, Dialect, ErrorClass, SqliteOptions, Template};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 struct Empty {
     db: Database,
@@ -22,9 +22,16 @@ async fn empty() -> Empty {
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-async fn rows(db: &Database, sql: &str) -> Vec<QueryResult> {
-    db.reader().query_all_raw(Statement::from_string(db.dialect().backend(), sql)).await.unwrap()
+async fn rows(db: &Database, sql: &'static str) -> Vec<QueryResult> {
+    db.reader().query_all_raw(Template::new(sql).statement(db.dialect(), [])).await.unwrap()
 }
+
+/// What a pragma of `SQLite` tells of the table or index `name`.
+async fn told(db: &Database, sql: &'static str, name: &str) -> Vec<QueryResult> {
+    db.reader().query_all_raw(Template::new(sql).statement(db.dialect(), [name.into()])).await.unwrap()
+}
+
+const COLUMNS: &str = "SELECT * FROM pragma_table_info(?)";
 
 fn text(row: &QueryResult, column: &str) -> String {
     row.try_get::<Option<String>>("", column).unwrap().unwrap_or_default()
@@ -60,7 +67,7 @@ async fn describe(db: &Database) -> String {
     let mut out = String::new();
     for (table, sql) in tables(db).await {
         writeln!(out, "{table}").unwrap();
-        for column in rows(db, &format!("PRAGMA table_info({table})")).await {
+        for column in told(db, COLUMNS, &table).await {
             let null = if int(&column, "notnull") == 1 { "" } else { " null" };
             let default = text(&column, "dflt_value");
             let default = if default.is_empty() { default } else { format!(" default {default}") };
@@ -78,11 +85,11 @@ async fn describe(db: &Database) -> String {
             writeln!(out, "  check {check}").unwrap();
         }
         let mut indexes = Vec::new();
-        for index in rows(db, &format!("PRAGMA index_list({table})")).await {
+        for index in told(db, "SELECT * FROM pragma_index_list(?)", &table).await {
             let name = text(&index, "name");
             let unique = if int(&index, "unique") == 1 { "unique" } else { "index" };
             let mut columns = Vec::new();
-            for column in rows(db, &format!("PRAGMA index_xinfo({name})")).await {
+            for column in told(db, "SELECT * FROM pragma_index_xinfo(?)", &name).await {
                 if int(&column, "key") == 1 {
                     let order = if int(&column, "desc") == 1 { " desc" } else { "" };
                     columns.push(format!("{}{order}", text(&column, "name")));
@@ -126,20 +133,20 @@ fn names_and_numbers_of_steps_are_unique() {
     assert!(MIGRATIONS.windows(2).all(|pair| pair[0].id + 1 == pair[1].id));
 }
 
-/// A row that every constraint of `table` accepts, as column and SQL literal.
-async fn plain_row(db: &Database, table: &str) -> Vec<(String, String)> {
+/// A row that every constraint of `table` accepts, as column and value.
+async fn plain_row(db: &Database, table: &str) -> Vec<(String, Value)> {
     let mut row = Vec::new();
-    for column in rows(db, &format!("PRAGMA table_info({table})")).await {
+    for column in told(db, COLUMNS, table).await {
         let name = text(&column, "name");
         let value = match text(&column, "type").as_str() {
-            _ if name == "quantity" => "1".to_owned(),
+            _ if name == "quantity" => 1_i64.into(),
             kind if kind.starts_with("blob(") => {
                 let length: usize = kind[5..kind.len() - 1].parse().unwrap();
-                format!("x'{}'", "00".repeat(length))
+                vec![0_u8; length].into()
             }
-            kind if kind.contains("blob") => "x'00'".to_owned(),
-            kind if kind.contains("text") || kind.contains("char") => "'a'".to_owned(),
-            _ => "0".to_owned(),
+            kind if kind.contains("blob") => vec![0_u8].into(),
+            kind if kind.contains("text") || kind.contains("char") => "a".into(),
+            _ => 0_i64.into(),
         };
         row.push((name, value));
     }
@@ -150,20 +157,19 @@ async fn plain_row(db: &Database, table: &str) -> Vec<(String, String)> {
 async fn try_insert(
     db: &Database,
     table: &str,
-    row: &[(String, String)],
-    change: Option<(&str, &str)>,
+    row: &[(String, Value)],
+    change: Option<(&str, i64)>,
 ) -> Result<(), DatabaseError> {
-    let columns: Vec<_> = row.iter().map(|(name, _)| format!("`{name}`")).collect();
-    let values: Vec<_> = row
-        .iter()
-        .map(|(name, value)| match change {
-            Some((changed, value)) if changed == name => value,
-            _ => value.as_str(),
-        })
-        .collect();
+    let values = row.iter().map(|(name, value)| match change {
+        Some((changed, value)) if changed == name => value.into(),
+        _ => value.clone(),
+    });
+    let insert = Template::new("INSERT INTO {table} ({columns}) VALUES ({values})")
+        .identifier("table", table)
+        .identifiers("columns", row.iter().map(|(name, _)| name.as_str()))
+        .fragments("values", ", ", row.iter().map(|_| Template::new("?")));
     let tx = db.begin_write("test").await.unwrap();
-    let sql = format!("INSERT INTO {table} ({}) VALUES ({})", columns.join(", "), values.join(", "));
-    let result = tx.execute_unprepared(&sql).await;
+    let result = tx.execute_raw(insert.statement(db.dialect(), values)).await;
     tx.rollback().await.unwrap();
     Ok(result.map(drop)?)
 }
@@ -181,7 +187,7 @@ async fn every_check_refuses_what_it_is_there_for() {
                 continue;
             };
             let column = column.trim_matches('"');
-            let wrong = if column == "quantity" { "0" } else { "-1" };
+            let wrong = if column == "quantity" { 0 } else { -1 };
             let error = try_insert(&db, &table, &row, Some((column, wrong))).await.expect_err(column);
             assert_eq!(error.class(), ErrorClass::CheckViolation, "{table}.{column}");
             refused += 1;
@@ -197,17 +203,16 @@ async fn checks_between_columns_refuse() {
     migrate(&db, NOW).await.unwrap();
     let order = plain_row(&db, "orders").await;
     for column in ["total", "points_part", "card_part", "items_total", "discount"] {
-        let error = try_insert(&db, "orders", &order, Some((column, "1"))).await.expect_err(column);
+        let error = try_insert(&db, "orders", &order, Some((column, 1))).await.expect_err(column);
         assert_eq!(error.class(), ErrorClass::CheckViolation, "orders.{column}");
     }
     let coupon = plain_row(&db, "coupons").await;
-    let error =
-        try_insert(&db, "coupons", &coupon, Some(("issued_count", "1"))).await.expect_err("limit is 0");
+    let error = try_insert(&db, "coupons", &coupon, Some(("issued_count", 1))).await.expect_err("limit is 0");
     assert_eq!(error.class(), ErrorClass::CheckViolation);
     let unlimited: Vec<_> = coupon
         .into_iter()
-        .map(|(name, value)| if name == "issue_limit" { (name, "NULL".to_owned()) } else { (name, value) })
+        .map(|(name, value)| if name == "issue_limit" { (name, Value::BigInt(None)) } else { (name, value) })
         .collect();
-    try_insert(&db, "coupons", &unlimited, Some(("issued_count", "1"))).await.unwrap();
+    try_insert(&db, "coupons", &unlimited, Some(("issued_count", 1))).await.unwrap();
     db.close().await;
 }

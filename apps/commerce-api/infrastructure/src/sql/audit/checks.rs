@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use commerce_api_application::ports::StorageError;
 use commerce_api_domain::Timestamp;
+use commerce_database::Template;
 use uuid::Uuid;
 
 use super::report::{ROWS_MAX, Report};
@@ -18,8 +19,8 @@ pub(super) async fn check(
     report: &mut Report,
     now: Timestamp,
 ) -> Result<(), StorageError> {
-    let open = format!("SELECT COUNT(*) FROM payments WHERE status NOT IN ({})", final_states());
-    let open: i64 = snapshot.value(open).await?;
+    let open = Template::new("SELECT COUNT(*) FROM payments WHERE status NOT IN ({done})");
+    let open: i64 = snapshot.value(open.names("done", final_states()), []).await?;
     report.checked("open payments", u64::try_from(open).unwrap_or_default());
     let latest = now.plus(BACKOFF_MAX).as_micros();
     unvisited(snapshot, report, latest).await?;
@@ -27,12 +28,13 @@ pub(super) async fn check(
 }
 
 async fn unvisited(snapshot: &Snapshot, report: &mut Report, latest: i64) -> Result<(), StorageError> {
-    let sql = format!(
+    let sql = Template::new(
         "SELECT p.id, p.status, c.next_check_at FROM payments p LEFT JOIN payment_checks c ON c.payment_id = p.id \
          WHERE p.status NOT IN ({done}) AND (c.payment_id IS NULL OR c.next_check_at > ?) \
-         ORDER BY p.id LIMIT {ROWS_MAX}",
-        done = final_states(),
-    );
+         ORDER BY p.id LIMIT {max}",
+    )
+    .names("done", final_states())
+    .number("max", ROWS_MAX);
     for row in snapshot.rows(sql, [latest.into()]).await? {
         let mut row = Columns::of(&row);
         let (payment, status): (Uuid, String) = (row.take()?, row.take()?);
@@ -46,11 +48,12 @@ async fn unvisited(snapshot: &Snapshot, report: &mut Report, latest: i64) -> Res
 }
 
 async fn overdue(snapshot: &Snapshot, report: &mut Report, now: Timestamp) -> Result<(), StorageError> {
-    let sql = format!(
+    let sql = Template::new(
         "SELECT p.id, p.status, c.next_check_at FROM payments p JOIN payment_checks c ON c.payment_id = p.id \
-         WHERE p.status NOT IN ({done}) AND c.next_check_at < ? ORDER BY p.id LIMIT {ROWS_MAX}",
-        done = final_states(),
-    );
+         WHERE p.status NOT IN ({done}) AND c.next_check_at < ? ORDER BY p.id LIMIT {max}",
+    )
+    .names("done", final_states())
+    .number("max", ROWS_MAX);
     for row in snapshot.rows(sql, [now.as_micros().into()]).await? {
         let mut row = Columns::of(&row);
         let (payment, status, due): (Uuid, String, i64) = (row.take()?, row.take()?, row.take()?);

@@ -6,6 +6,7 @@ use commerce_api_application::ports::StorageError;
 use commerce_api_domain::{
     OrderStatus, Payment, PaymentEvent, PaymentEventRecord, PaymentId, PaymentStatus, UserId, pair_is_allowed,
 };
+use commerce_database::Template;
 use uuid::Uuid;
 
 use super::report::{ROWS_MAX, Report};
@@ -14,7 +15,7 @@ use crate::sql::decode::{Columns, PAYMENT_COLUMNS, PAYMENT_EVENT_COLUMNS};
 use crate::sql::unit_of_work::orders::{REFUND_DONE, REFUND_PENDING};
 
 /// Payments that are in memory at once.
-const CHUNK: usize = 2_000;
+const CHUNK: u32 = 2_000;
 
 /// Gives back the sum of the captures.
 pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<i64, StorageError> {
@@ -77,12 +78,13 @@ fn decoded<T>(decoded: Result<T, StorageError>) -> Decoded<T> {
 }
 
 async fn chunk(snapshot: &Snapshot, after: Uuid) -> Result<Vec<(PaymentId, Decoded<Row>)>, StorageError> {
-    let columns: Vec<String> = PAYMENT_COLUMNS.iter().map(|column| format!("p.{column}")).collect();
-    let sql = format!(
+    let columns = PAYMENT_COLUMNS.iter().map(|name| Template::new("p.{name}").identifier("name", name));
+    let sql = Template::new(
         "SELECT {columns}, o.user_id, o.status FROM payments p LEFT JOIN orders o ON o.id = p.order_id \
-         WHERE p.id > ? ORDER BY p.id LIMIT {CHUNK}",
-        columns = columns.join(", "),
-    );
+         WHERE p.id > ? ORDER BY p.id LIMIT {chunk}",
+    )
+    .fragments("columns", ", ", columns)
+    .number("chunk", CHUNK);
     let rows = snapshot.rows(sql, [after.into()]).await?;
     rows.iter()
         .map(|row| {
@@ -97,10 +99,10 @@ async fn events(
     after: Uuid,
     last: Uuid,
 ) -> Result<BTreeMap<PaymentId, Vec<Decoded<PaymentEventRecord>>>, StorageError> {
-    let sql = format!(
+    let sql = Template::new(
         "SELECT {columns} FROM payment_events WHERE payment_id > ? AND payment_id <= ? ORDER BY payment_id, seq",
-        columns = PAYMENT_EVENT_COLUMNS.join(", "),
-    );
+    )
+    .identifiers("columns", PAYMENT_EVENT_COLUMNS.iter().copied());
     let mut events: BTreeMap<PaymentId, Vec<Decoded<PaymentEventRecord>>> = BTreeMap::new();
     for row in snapshot.rows(sql, [after.into(), last.into()]).await? {
         let payment = PaymentId(Columns::of(&row).take()?);
@@ -231,18 +233,20 @@ fn fold_problem(payment: &Payment, events: &[PaymentEventRecord]) -> Option<Stri
 
 /// Orders without a payment, and events of payments that do not exist.
 async fn orphans(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageError> {
-    let sql = format!(
+    let sql = Template::new(
         "SELECT o.id FROM orders o LEFT JOIN payments p ON p.order_id = o.id WHERE p.id IS NULL \
-         ORDER BY o.id LIMIT {ROWS_MAX}"
-    );
+         ORDER BY o.id LIMIT {max}",
+    )
+    .number("max", ROWS_MAX);
     for row in snapshot.rows(sql, []).await? {
         let order: Uuid = Columns::of(&row).take()?;
         report.violated(3, format!("order:{order}"), "without a payment".to_owned());
     }
-    let sql = format!(
+    let sql = Template::new(
         "SELECT DISTINCT e.payment_id FROM (SELECT payment_id FROM payment_events UNION SELECT payment_id FROM refunds) e \
-         LEFT JOIN payments p ON p.id = e.payment_id WHERE p.id IS NULL ORDER BY e.payment_id LIMIT {ROWS_MAX}"
-    );
+         LEFT JOIN payments p ON p.id = e.payment_id WHERE p.id IS NULL ORDER BY e.payment_id LIMIT {max}",
+    )
+    .number("max", ROWS_MAX);
     for row in snapshot.rows(sql, []).await? {
         let payment: Uuid = Columns::of(&row).take()?;
         report.violated(

@@ -2,11 +2,12 @@
 
 use commerce_api_application::ports::StorageError;
 use commerce_api_domain::LedgerKind;
+use commerce_database::Template;
 use uuid::Uuid;
 
 use super::report::{ROWS_MAX, Report};
-use super::snapshot::{Snapshot, list, live};
-use crate::sql::decode::Columns;
+use super::snapshot::{Snapshot, live};
+use crate::sql::decode::{Columns, undecodable};
 
 pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageError> {
     report.checked("users", snapshot.count("users").await?);
@@ -17,11 +18,12 @@ pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<()
 }
 
 async fn balances(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageError> {
-    let sql = format!(
+    let sql = Template::new(
         "SELECT u.id, u.balance, CAST(COALESCE(SUM(g.signed_amount), 0) AS SIGNED) FROM users u \
          LEFT JOIN point_ledger g ON g.user_id = u.id GROUP BY u.id, u.balance \
-         HAVING u.balance < 0 OR u.balance <> COALESCE(SUM(g.signed_amount), 0) ORDER BY u.id LIMIT {ROWS_MAX}"
-    );
+         HAVING u.balance < 0 OR u.balance <> COALESCE(SUM(g.signed_amount), 0) ORDER BY u.id LIMIT {max}",
+    )
+    .number("max", ROWS_MAX);
     for row in snapshot.rows(sql, []).await? {
         let mut row = Columns::of(&row);
         let (user, balance, points): (i64, i64, i64) = (row.take()?, row.take()?, row.take()?);
@@ -32,17 +34,18 @@ async fn balances(snapshot: &Snapshot, report: &mut Report) -> Result<(), Storag
 
 /// Rows that count for nobody, or with the wrong sign.
 async fn ledger_rows(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageError> {
-    let sql = format!(
+    let sql = Template::new(
         "SELECT g.id, g.kind, g.amount, g.signed_amount FROM point_ledger g \
          LEFT JOIN users u ON u.id = g.user_id LEFT JOIN orders o ON o.id = g.order_id \
          WHERE u.id IS NULL OR (g.order_id IS NOT NULL AND o.id IS NULL) OR o.user_id <> g.user_id \
-           OR (g.order_id IS NULL) <> (g.kind = '{charge}') OR g.kind NOT IN ({kinds}) \
+           OR (g.order_id IS NULL) <> (g.kind = {charge}) OR g.kind NOT IN ({kinds}) \
            OR g.signed_amount <> CASE WHEN g.kind IN ({debits}) THEN -g.amount ELSE g.amount END \
-         ORDER BY g.id LIMIT {ROWS_MAX}",
-        charge = LedgerKind::Charge.name(),
-        kinds = list(LedgerKind::ALL.map(LedgerKind::name)),
-        debits = list(LedgerKind::ALL.into_iter().filter(|kind| kind.is_debit()).map(LedgerKind::name)),
-    );
+         ORDER BY g.id LIMIT {max}",
+    )
+    .names("charge", [LedgerKind::Charge.name()])
+    .names("kinds", LedgerKind::ALL.map(LedgerKind::name))
+    .names("debits", LedgerKind::ALL.into_iter().filter(|kind| kind.is_debit()).map(LedgerKind::name))
+    .number("max", ROWS_MAX);
     for row in snapshot.rows(sql, []).await? {
         let mut row = Columns::of(&row);
         let (id, kind): (Uuid, String) = (row.take()?, row.take()?);
@@ -90,7 +93,7 @@ const RULES: &[(&str, &str)] = &[
 
 /// One row an order: its columns, its lines, its payment and its ledger rows. Grouped by the key that the orders are
 /// read in, so that no row is kept: memory does not grow with the shop.
-fn facts() -> String {
+fn facts() -> Template {
     let sums = [
         ("use_rows", "used", LedgerKind::Use),
         ("refund_rows", "refunded", LedgerKind::Refund),
@@ -98,43 +101,47 @@ fn facts() -> String {
         ("revoke_rows", "revoked", LedgerKind::Revoke),
     ];
     let sums = sums.map(|(rows, points, kind)| {
-        let kind = kind.name();
-        format!(
-            ", CAST(SUM(CASE WHEN g.kind = '{kind}' THEN 1 ELSE 0 END) AS SIGNED) AS {rows}\
-             , CAST(SUM(CASE WHEN g.kind = '{kind}' THEN g.amount ELSE 0 END) AS SIGNED) AS {points}"
+        Template::new(
+            "CAST(SUM(CASE WHEN g.kind = {kind} THEN 1 ELSE 0 END) AS SIGNED) AS {rows}, \
+             CAST(SUM(CASE WHEN g.kind = {kind} THEN g.amount ELSE 0 END) AS SIGNED) AS {points}",
         )
+        .names("kind", [kind.name()])
+        .identifier("rows", rows)
+        .identifier("points", points)
     });
-    format!(
+    Template::new(
         "SELECT o.id, o.status, o.items_total, o.discount, o.total, o.points_part, o.card_part, o.points_earned, \
            CASE WHEN o.paid_at IS NULL THEN 0 ELSE 1 END AS paid, \
            CASE WHEN o.status IN ({live}) THEN 1 ELSE 0 END AS live, \
            (SELECT CAST(COALESCE(SUM(l.unit_price * l.quantity), 0) AS SIGNED) FROM order_lines l \
             WHERE l.order_id = o.id) AS lines_total, \
-           MAX(p.points_part) AS payment_points, MAX(p.card_part) AS payment_card{sums} \
+           MAX(p.points_part) AS payment_points, MAX(p.card_part) AS payment_card, {sums} \
          FROM orders o LEFT JOIN payments p ON p.order_id = o.id \
          LEFT JOIN point_ledger g ON g.order_id = o.id GROUP BY o.id",
-        live = live(),
-        sums = sums.concat(),
     )
+    .names("live", live())
+    .fragments("sums", ", ", sums)
 }
 
 async fn orders(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageError> {
-    let rules: Vec<String> = RULES
-        .iter()
-        .map(|(rule, broken)| format!(" WHEN {broken} THEN '{}'", rule.replace('\'', "''")))
-        .collect();
-    let sql = format!(
+    let rules = (0_u32..).zip(RULES).map(|(index, (_, broken))| {
+        Template::new("WHEN {broken} THEN {index}").fragment("broken", *broken).number("index", index)
+    });
+    let sql = Template::new(
         "SELECT r.id, r.broken, r.status, r.items_total, r.lines_total, r.discount, r.total, r.points_part, \
            r.card_part, r.used, r.refunded, r.points_earned, r.earned, r.revoked \
-         FROM (SELECT f.*, CASE{rules} END AS broken FROM ({facts}) f) r \
-         WHERE r.broken IS NOT NULL ORDER BY r.id LIMIT {ROWS_MAX}",
-        rules = rules.concat(),
-        facts = facts(),
-    );
+         FROM (SELECT f.*, CASE {rules} END AS broken FROM ({facts}) f) r \
+         WHERE r.broken IS NOT NULL ORDER BY r.id LIMIT {max}",
+    )
+    .fragments("rules", " ", rules)
+    .fragment("facts", facts())
+    .number("max", ROWS_MAX);
     for row in snapshot.rows(sql, []).await? {
         let mut row = Columns::of(&row);
         let order: Uuid = row.take()?;
-        let (broken, status): (String, String) = (row.take()?, row.take()?);
+        let (index, status): (i64, String) = (row.take()?, row.take()?);
+        let rule = usize::try_from(index).ok().and_then(|index| RULES.get(index));
+        let (broken, _) = rule.ok_or_else(|| undecodable("rule", index))?;
         let numbers = [
             "items", "lines", "discount", "total", "points", "card", "USE", "REFUND", "to earn", "EARN",
             "REVOKE",

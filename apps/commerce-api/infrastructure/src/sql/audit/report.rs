@@ -3,15 +3,15 @@ use std::collections::BTreeMap;
 use commerce_api_application::ports::{AuditReport, Finding, FindingState};
 
 /// Most findings that are listed of one invariant.
-const LISTED_MAX: usize = 100;
+const LISTED_MAX: u32 = 100;
 
 /// Rows that a statement is asked for at most: one more than is listed, so that it shows that there are more.
-pub(super) const ROWS_MAX: usize = LISTED_MAX + 1;
+pub(super) const ROWS_MAX: u32 = LISTED_MAX + 1;
 
 /// Collects what the checks find.
 pub(super) struct Report {
     settled: bool,
-    found: BTreeMap<u8, usize>,
+    found: BTreeMap<u8, u32>,
     result: AuditReport,
 }
 

@@ -1,6 +1,7 @@
 //! Invariant 1: stock and what live orders hold is what came in.
 
 use commerce_api_application::ports::StorageError;
+use commerce_database::Template;
 
 use super::report::{ROWS_MAX, Report};
 use super::snapshot::{Snapshot, live};
@@ -8,7 +9,7 @@ use crate::sql::decode::Columns;
 
 pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageError> {
     report.checked("products", snapshot.count("products").await?);
-    let sql = format!(
+    let sql = Template::new(
         "SELECT p.id, p.stock, CAST(COALESCE(s.pieces, 0) AS SIGNED), CAST(COALESCE(m.pieces, 0) AS SIGNED) \
          FROM products p \
          LEFT JOIN (SELECT l.product_id, SUM(l.quantity) AS pieces FROM order_lines l \
@@ -17,9 +18,10 @@ pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<()
          LEFT JOIN (SELECT product_id, SUM(quantity) AS pieces FROM stock_movements GROUP BY product_id) m \
            ON m.product_id = p.id \
          WHERE p.stock < 0 OR p.stock + COALESCE(s.pieces, 0) <> COALESCE(m.pieces, 0) \
-         ORDER BY p.id LIMIT {ROWS_MAX}",
-        live = live(),
-    );
+         ORDER BY p.id LIMIT {max}",
+    )
+    .names("live", live())
+    .number("max", ROWS_MAX);
     for row in snapshot.rows(sql, []).await? {
         let mut row = Columns::of(&row);
         let product: i64 = row.take()?;
@@ -35,10 +37,11 @@ pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<()
 
 /// Pieces of products that do not exist.
 async fn orphans(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageError> {
-    let sql = format!(
+    let sql = Template::new(
         "SELECT x.product_id FROM (SELECT product_id FROM order_lines UNION SELECT product_id FROM stock_movements) x \
-         LEFT JOIN products p ON p.id = x.product_id WHERE p.id IS NULL ORDER BY x.product_id LIMIT {ROWS_MAX}"
-    );
+         LEFT JOIN products p ON p.id = x.product_id WHERE p.id IS NULL ORDER BY x.product_id LIMIT {max}",
+    )
+    .number("max", ROWS_MAX);
     for row in snapshot.rows(sql, []).await? {
         let product: i64 = Columns::of(&row).take()?;
         report.violated(

@@ -2,6 +2,7 @@
 
 use commerce_api_application::ports::StorageError;
 use commerce_api_domain::OrderStatus;
+use commerce_database::Template;
 
 use super::report::Report;
 use super::snapshot::{Snapshot, live};
@@ -20,24 +21,31 @@ const fn orders_in(status: OrderStatus) -> &'static str {
     }
 }
 
+fn sum(column: &str, table: &str) -> Template {
+    Template::new("SELECT CAST(COALESCE(SUM({column}), 0) AS SIGNED) FROM {table}")
+        .identifier("column", column)
+        .identifier("table", table)
+}
+
 /// `captured` is the sum of the captures in the payments' histories.
 pub(super) async fn check(
     snapshot: &Snapshot,
     report: &mut Report,
     captured: i64,
 ) -> Result<(), StorageError> {
-    let sum =
-        |column: &str, from: &str| format!("SELECT CAST(COALESCE(SUM({column}), 0) AS SIGNED) FROM {from}");
-    report.total("pieces in stock", snapshot.value(sum("stock", "products")).await?);
-    let sold = format!("order_lines l JOIN orders o ON o.id = l.order_id WHERE o.status IN ({})", live());
-    report.total("pieces in live orders", snapshot.value(sum("l.quantity", &sold)).await?);
-    report.total("pieces moved in by hand", snapshot.value(sum("quantity", "stock_movements")).await?);
-    report.total("points balance", snapshot.value(sum("balance", "users")).await?);
-    report.total("points ledger", snapshot.value(sum("signed_amount", "point_ledger")).await?);
+    report.total("pieces in stock", snapshot.value(sum("stock", "products"), []).await?);
+    let sold = Template::new(
+        "SELECT CAST(COALESCE(SUM(l.quantity), 0) AS SIGNED) FROM order_lines l \
+         JOIN orders o ON o.id = l.order_id WHERE o.status IN ({live})",
+    );
+    report.total("pieces in live orders", snapshot.value(sold.names("live", live()), []).await?);
+    report.total("pieces moved in by hand", snapshot.value(sum("quantity", "stock_movements"), []).await?);
+    report.total("points balance", snapshot.value(sum("balance", "users"), []).await?);
+    report.total("points ledger", snapshot.value(sum("signed_amount", "point_ledger"), []).await?);
     let paid_by_card = orders(snapshot, report).await?;
-    let refunds = |state: &str| sum("amount", &format!("refunds WHERE state = '{state}'"));
-    let refunded: i64 = snapshot.value(refunds(REFUND_DONE)).await?;
-    let pending: i64 = snapshot.value(refunds(REFUND_PENDING)).await?;
+    let refunds = "SELECT CAST(COALESCE(SUM(amount), 0) AS SIGNED) FROM refunds WHERE state = ?";
+    let refunded: i64 = snapshot.value(refunds, [REFUND_DONE.into()]).await?;
+    let pending: i64 = snapshot.value(refunds, [REFUND_PENDING.into()]).await?;
     report.total("captured", captured);
     report.total("refunded", refunded);
     report.total("refund pending", pending);

@@ -14,7 +14,11 @@ pub(super) fn table(name: &'static str) -> TableCreateStatement {
 /// The table's DDL. `MySQL` compares text by its bytes, as `SQLite` does: ids and codes are case-sensitive.
 pub(super) fn create(dialect: Dialect, table: &mut TableCreateStatement) -> String {
     match dialect {
-        Dialect::Sqlite => table.to_string(SqliteQueryBuilder),
+        Dialect::Sqlite => {
+            let ddl = table.to_string(SqliteQueryBuilder);
+            // A key that is no integer would be an index beside a table by rowid: two trees to write for every row.
+            if table.get_indexes().is_empty() { ddl } else { ddl + " WITHOUT ROWID" }
+        }
         Dialect::MySql => table
             .engine("InnoDB")
             .character_set("utf8mb4")

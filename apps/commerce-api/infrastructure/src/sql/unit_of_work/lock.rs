@@ -12,7 +12,7 @@ use commerce_api_domain::{
     Coupon, CouponId, IssuedCoupon, IssuedCouponId, IssuedCouponStatus, LedgerKind, Money, Order, OrderId,
     OrderStatus, Payment, PaymentId, Product, ProductId, ProductStatus, Snapshot, Timestamp, User, UserId,
 };
-use commerce_database::{Column, Dialect, Lock, Select, WriteTransaction};
+use commerce_database::{Column, Dialect, Lock, Select, Template, WriteTransaction};
 use sea_orm::{QueryResult, Statement};
 
 use super::query;
@@ -184,14 +184,15 @@ pub(super) fn charges(dialect: Dialect, users: &BTreeSet<UserId>, since: Timesta
         Dialect::Sqlite => "SELECT r.value FROM json_each(?) AS r",
         Dialect::MySql => "SELECT r.id FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS r",
     };
-    let sql = format!(
+    let sql = Template::new(
         "SELECT user_id, CAST(SUM(amount) AS SIGNED) FROM point_ledger \
-         WHERE kind = '{kind}' AND at >= ? AND user_id IN ({ids}) GROUP BY user_id",
-        kind = LedgerKind::Charge.name(),
-    );
+         WHERE kind = {kind} AND at >= ? AND user_id IN ({ids}) GROUP BY user_id",
+    )
+    .names("kind", [LedgerKind::Charge.name()])
+    .fragment("ids", ids);
     let users: Vec<i64> = users.iter().map(|user| user.0).collect();
     let json = serde_json::Value::from(users).to_string();
-    Statement::from_sql_and_values(dialect.backend(), sql, [since.as_micros().into(), json.into()])
+    sql.statement(dialect, [since.as_micros().into(), json.into()])
 }
 
 async fn answers(

@@ -1,10 +1,8 @@
 //! One shop on either storage, so that a test says what it expects once.
 
-#![expect(dead_code, reason = "each test binary uses another part of it")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +15,9 @@ use commerce_api_domain::*;
 use commerce_api_infrastructure::memory::{MemoryStorage, violations};
 use commerce_api_infrastructure::runtime::{ManualClock, SequenceIds};
 use commerce_api_infrastructure::sql::{self, SqlAudit, SqlStorage};
-use commerce_database::{Database, SqliteOptions};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+use commerce_database::{Database, Dialect, SqliteOptions, Template};
+use futures::FutureExt as _;
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use tempfile::TempDir;
 
 /// 2027-01-15 08:00 UTC: 17:00 in Seoul.
@@ -41,10 +40,14 @@ pub enum Backend {
 
 /// Runs `test` on every storage there is.
 pub async fn on_every_storage<F: Future<Output = ()>>(test: impl Fn(Shop) -> F) {
-    println!("on memory");
-    test(Shop::memory()).await;
-    println!("on SQLite");
-    test(Shop::sqlite().await).await;
+    named("memory", test(Shop::memory())).await;
+    named("SQLite", test(Shop::sqlite().await)).await;
+}
+
+/// A failed test says on which storage it failed.
+async fn named(storage: &str, test: impl Future<Output = ()>) {
+    let outcome = AssertUnwindSafe(test).catch_unwind().await;
+    assert!(outcome.is_ok(), "on {storage}: see the panic before");
 }
 
 #[derive(Debug, FromQueryResult)]
@@ -216,16 +219,17 @@ async fn next_id(database: &Database, table: &str) -> i64 {
 }
 
 async fn count(database: &Database, table: &str) -> i64 {
-    rows::<Number>(database, &["SELECT COUNT(*) AS n FROM ", table].concat()).await[0].n
+    let sql = Template::new("SELECT COUNT(*) AS n FROM {table}").identifier("table", table);
+    rows::<Number>(database, sql).await[0].n
 }
 
-async fn rows<R: FromQueryResult + Send + Sync>(database: &Database, sql: &str) -> Vec<R> {
-    R::find_by_statement(Statement::from_string(DbBackend::Sqlite, sql)).all(database.reader()).await.unwrap()
+async fn rows<R: FromQueryResult + Send + Sync>(database: &Database, sql: impl Into<Template>) -> Vec<R> {
+    R::find_by_statement(sql.into().statement(Dialect::Sqlite, [])).all(database.reader()).await.unwrap()
 }
 
-pub async fn execute(database: &Database, sql: &str, values: impl IntoIterator<Item = Value>) {
+pub async fn execute(database: &Database, sql: impl Into<Template>, values: impl IntoIterator<Item = Value>) {
     let unit = database.begin_write("fixture").await.unwrap();
-    unit.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await.unwrap();
+    unit.execute_raw(sql.into().statement(Dialect::Sqlite, values)).await.unwrap();
     unit.commit().await.unwrap();
 }
 

@@ -1,20 +1,16 @@
 //! The order desk on every storage: idempotency, faults, races.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod shop;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::shop::*;
 use async_trait::async_trait;
 use commerce_api_application::desk::{DeskOptions, DeskReply, OrderDesk, Submission, SubmitError};
 use commerce_api_application::ports::{OrderParts, Storage, StorageError, UnitOfWork};
 use commerce_api_domain::*;
 use commerce_api_infrastructure::memory::Fault;
-use commerce_database::Database;
-use shop::*;
+use commerce_database::{Database, Template};
 
 /// Submits all at once, each from a task of its own.
 async fn all_at_once(
@@ -428,20 +424,18 @@ async fn fails_whole(
     shop: &Shop,
     database: &Database,
     desk: &OrderDesk,
-    (operation, table): (&str, &str),
+    (operation, table): (&'static str, &str),
     user: UserId,
     kind: CommandKind,
     label: &str,
 ) {
     let before = shop.books().await;
-    let trigger = [
-        "CREATE TRIGGER broken BEFORE ",
-        operation,
-        " ON ",
-        table,
-        " BEGIN SELECT RAISE(ABORT, 'broken'); END",
-    ];
-    execute(database, &trigger.concat(), []).await;
+    let trigger = Template::new(
+        "CREATE TRIGGER broken BEFORE {operation} ON {table} BEGIN SELECT RAISE(ABORT, 'broken'); END",
+    )
+    .fragment("operation", operation)
+    .identifier("table", table);
+    execute(database, trigger, []).await;
     let reply = desk.submit(shop.keyed(user, label, 1, kind)).await;
     execute(database, "DROP TRIGGER broken", []).await;
     assert_eq!(reply, Err(SubmitError::Failed), "{label}");
@@ -461,7 +455,7 @@ async fn the_number_of_statements_does_not_depend_on_the_batch() {
             let more = shop.product(2_000, 10).await;
             let CommandKind::Place(place) = by_points(user, product, 1) else { unreachable!() };
             let place = PlaceOrder { lines: vec![line(product, 1), line(more, 2)], ..place };
-            submissions.push(std::sync::Arc::new(shop.keyed(user, "k", 1, CommandKind::Place(place))));
+            submissions.push(Arc::new(shop.keyed(user, "k", 1, CommandKind::Place(place))));
         }
         database.statements().reset();
         // One worker takes all of them as one batch, or as a first one and the rest.
@@ -471,6 +465,5 @@ async fn the_number_of_statements_does_not_depend_on_the_batch() {
         assert!(replies.iter().all(is_done));
         counts.push(database.statements().count("order_desk"));
     }
-    println!("statements of a batch: {counts:?}");
     assert_eq!(counts[0], counts[1], "statements of a batch of 1 and of 200");
 }

@@ -1,11 +1,8 @@
 //! The contract of the unit of work, held by every storage.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod shop;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::shop::*;
 use bytes::Bytes;
 use commerce_api_application::desk::outbox_record;
 use commerce_api_application::ports::{
@@ -13,7 +10,6 @@ use commerce_api_application::ports::{
     PaymentTraces, Storage, StorageError, StoredAnswer, UnitOfWork,
 };
 use commerce_api_domain::*;
-use shop::*;
 
 fn lock_for(user: UserId, product: ProductId) -> LockRequest {
     LockRequest { users: [user].into(), products: [product].into(), ..LockRequest::default() }
@@ -86,7 +82,7 @@ async fn lock_order(storage: &dyn Storage, order: &Order) -> LockRequest {
     }
 }
 
-fn refused<T: std::fmt::Debug>(result: Result<T, StorageError>) {
+fn refused<T: std::fmt::Debug>(result: &Result<T, StorageError>) {
     assert!(matches!(result, Err(StorageError::Data(_))), "{result:?}");
 }
 
@@ -352,7 +348,7 @@ async fn an_event_of_a_payment_is_written_once() {
         let mut unit = storage.begin("test").await.unwrap();
         let written = write(&mut unit, &again).await;
         drop(unit);
-        refused(written);
+        refused(&written);
     })
     .await;
 }

@@ -1,11 +1,8 @@
 //! The unit of work on SQL: how many statements a command costs, and rows that are not as they were read.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod shop;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::shop::*;
 use commerce_api_application::desk::{DeskReply, OrderDesk};
 use commerce_api_application::ports::{
     DeskChanges, LockRequest, NewLikes, OrderParts, OutboxRecord, PaymentTraces, Storage, StorageError,
@@ -14,7 +11,6 @@ use commerce_api_domain::*;
 use commerce_api_infrastructure::sql::SqlStorage;
 use commerce_database::Database;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
-use shop::*;
 
 fn database(shop: &Shop) -> &Database {
     match &shop.backend {
@@ -94,7 +90,7 @@ async fn pending(shop: &Shop) -> (Order, BTreeMap<OrderId, OrderParts>) {
 }
 
 /// Cancels `order` on what was locked, and writes it after `meddle` changed the rows.
-async fn written_after(shop: &Shop, meddle: &str) -> Result<(), StorageError> {
+async fn written_after(shop: &Shop, meddle: &'static str) -> Result<(), StorageError> {
     let (order, parts) = pending(shop).await;
     let storage = SqlStorage::new(database(shop).clone());
     let request = LockRequest {

@@ -1,0 +1,9 @@
+//! What runs a whole shop: the unit of work and the order desk on every storage, and the audit.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod audit;
+mod contract;
+mod desk;
+mod shop;
+mod unit_of_work;
