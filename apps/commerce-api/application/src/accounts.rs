@@ -1,13 +1,15 @@
 //! Sign-up, log-in, sessions, profiles.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDate};
 use commerce_api_domain::{Role, Timestamp, UserId};
 
 use crate::ports::{
-    AccountStore, Clock, NewSession, NewUser, PasswordHasher, Profile, SessionOwner, SessionStore,
-    StorageError, Taken, TokenSource,
+    AccountStore, AuditEntry, Clock, NewSession, NewUser, PasswordHasher, Profile, SessionOwner,
+    SessionStore, SessionTouch, StorageError, Taken, TokenHash, TokenSource,
 };
 
 /// A new account.
@@ -106,9 +108,15 @@ pub struct Accounts {
     tokens: Arc<dyn TokenSource>,
     clock: Arc<dyn Clock>,
     options: AccountOptions,
+    /// Uses of sessions that the store does not know of yet. A request never waits for this write, and never fails
+    /// because of it.
+    touches: Arc<Mutex<HashMap<TokenHash, SessionTouch>>>,
 }
 
 impl Accounts {
+    /// Sessions whose use is remembered between two flushes; further ones are remembered by their next use.
+    const TOUCHES_MAX: usize = 100_000;
+
     /// With these adapters.
     pub fn new(
         store: Arc<dyn AccountStore>,
@@ -118,19 +126,25 @@ impl Accounts {
         clock: Arc<dyn Clock>,
         options: AccountOptions,
     ) -> Self {
-        Self { store, sessions, hasher, tokens, clock, options }
+        Self { store, sessions, hasher, tokens, clock, options, touches: Arc::default() }
     }
 
     /// Makes an account for a customer.
     pub async fn sign_up(&self, sign_up: SignUp) -> Result<Profile, AccountError> {
-        self.create_user(sign_up, Role::Customer).await
+        self.create_user(sign_up, Role::Customer, None).await
     }
 
-    /// Makes an account of any role: for the operator's command and the demonstration.
-    pub async fn create_user(&self, sign_up: SignUp, role: Role) -> Result<Profile, AccountError> {
+    /// Makes an account of any role: for the operator's command, which leaves an entry in the audit log, and the
+    /// demonstration.
+    pub async fn create_user(
+        &self,
+        sign_up: SignUp,
+        role: Role,
+        audit: Option<AuditEntry>,
+    ) -> Result<Profile, AccountError> {
         let SignUp { login_id, email, password, birth_date, gender } = sign_up;
         check(&login_id, &email, &password)?;
-        check_person(birth_date.as_deref(), gender.as_deref())?;
+        check_person(birth_date.as_deref(), gender.as_deref(), self.clock.now())?;
         let password_hash = self.hasher.hash(password).await?;
         let user = NewUser {
             login_id: login_id.to_lowercase(),
@@ -140,7 +154,7 @@ impl Accounts {
             birth_date,
             gender,
         };
-        Ok(self.store.add_user(user, self.clock.now()).await?)
+        Ok(self.store.add_user(user, self.clock.now(), audit).await?)
     }
 
     /// Whether an account of this login id exists.
@@ -173,9 +187,31 @@ impl Accounts {
         let now = self.clock.now();
         let Some(owner) = self.sessions.find(hash, now).await? else { return Ok(None) };
         if owner.touched_at.plus(self.options.touch_every) <= now {
-            self.sessions.touch(hash, now, now.plus(self.options.session_idle)).await?;
+            let touch = SessionTouch { hash, at: now, expires_at: now.plus(self.options.session_idle) };
+            let mut touches = self.touches.lock().unwrap_or_else(PoisonError::into_inner);
+            if touches.len() < Self::TOUCHES_MAX || touches.contains_key(&hash) {
+                touches.insert(hash, touch);
+            }
         }
         Ok(Some(owner))
+    }
+
+    /// Tells the store which sessions were used; a failure keeps them for the next time.
+    pub async fn flush_touches(&self) -> Result<(), StorageError> {
+        let pending = std::mem::take(&mut *self.touches.lock().unwrap_or_else(PoisonError::into_inner));
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let mut touches: Vec<SessionTouch> = pending.values().copied().collect();
+        touches.sort_unstable_by_key(|touch| touch.hash.0);
+        let result = self.sessions.touch(&touches).await;
+        if result.is_err() {
+            let mut later = self.touches.lock().unwrap_or_else(PoisonError::into_inner);
+            for (hash, touch) in pending {
+                later.entry(hash).or_insert(touch);
+            }
+        }
+        result
     }
 
     /// Ends the session that `token` opens.
@@ -212,11 +248,16 @@ fn check(login_id: &str, email: &str, password: &str) -> Result<(), AccountError
     Ok(())
 }
 
-fn check_person(birth_date: Option<&str>, gender: Option<&str>) -> Result<(), AccountError> {
-    if birth_date
-        .is_some_and(|date| date.len() != 10 || chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").is_err())
-    {
-        return Err(AccountError::Invalid { field: "birthDate", detail: "a date as yyyy-MM-dd" });
+fn check_person(birth_date: Option<&str>, gender: Option<&str>, now: Timestamp) -> Result<(), AccountError> {
+    let today = DateTime::from_timestamp_micros(now.as_micros()).unwrap_or_default().date_naive();
+    let is_past = |text: &str| {
+        text.len() == 10 && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok_and(|date| date <= today)
+    };
+    if birth_date.is_some_and(|date| !is_past(date)) {
+        return Err(AccountError::Invalid {
+            field: "birthDate",
+            detail: "a date of the past, as yyyy-MM-dd",
+        });
     }
     if gender.is_some_and(|gender| !matches!(gender, "F" | "M" | "X")) {
         return Err(AccountError::Invalid { field: "gender", detail: "F, M or X" });

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use commerce_api_domain::{
-    BrandId, Command, CommandKind, MovementId, MovementKind, ProductId, StockMovement,
-};
+use commerce_api_domain::{BrandId, CommandKind, MovementId, MovementKind, ProductId, StockMovement};
 use serde_json::json;
 
 use crate::Caller;
@@ -104,7 +102,7 @@ impl Catalogue {
         let kind = CommandKind::MoveStock { product, kind, quantity, reason };
         self.desk
             .submit(Submission {
-                command: Command { ids: self.ids.seed(), kind },
+                kind,
                 keyed: Some(keyed),
                 audit: Some(audit),
                 traceparent: caller.traceparent.clone(),

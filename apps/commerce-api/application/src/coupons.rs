@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use commerce_api_domain::{Command, CommandKind, CouponId, IssuedCouponId, Timestamp, UserId};
+use commerce_api_domain::{CommandKind, CouponId, IssuedCouponId, Timestamp, UserId};
 use serde_json::json;
 
 use crate::Caller;
@@ -73,7 +73,7 @@ impl Coupons {
         let kind = CommandKind::IssueCoupon { coupon, user: caller.user };
         self.desk
             .submit(Submission {
-                command: Command { ids: self.ids.seed(), kind },
+                kind,
                 keyed: Some(keyed),
                 audit: None,
                 traceparent: caller.traceparent.clone(),

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use commerce_api_domain::{
-    Command, CommandKind, Order, OrderId, Payment, PaymentEventRecord, PaymentId, PlaceOrder,
-};
+use commerce_api_domain::{CommandKind, Order, OrderId, Payment, PaymentEventRecord, PaymentId, PlaceOrder};
 use serde_json::json;
 
 use crate::Caller;
@@ -40,7 +38,7 @@ impl Orders {
     ) -> Result<DeskReply, SubmitError> {
         self.desk
             .submit(Submission {
-                command: Command { ids: self.ids.seed(), kind: CommandKind::Place(order) },
+                kind: CommandKind::Place(order),
                 keyed: Some(keyed),
                 audit: None,
                 traceparent: caller.traceparent.clone(),
@@ -60,12 +58,7 @@ impl Orders {
         });
         let kind = CommandKind::Cancel { order, by: caller.actor() };
         self.desk
-            .submit(Submission {
-                command: Command { ids: self.ids.seed(), kind },
-                keyed: Some(keyed),
-                audit,
-                traceparent: caller.traceparent.clone(),
-            })
+            .submit(Submission { kind, keyed: Some(keyed), audit, traceparent: caller.traceparent.clone() })
             .await
     }
 

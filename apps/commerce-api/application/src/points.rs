@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use commerce_api_domain::{Command, CommandKind, LedgerId, Money, UserId};
+use commerce_api_domain::{CommandKind, LedgerId, Money, UserId};
 use serde_json::json;
 
 use crate::Caller;
@@ -36,8 +36,8 @@ impl Points {
         self.customers_may_charge || caller.is_admin()
     }
 
-    /// Charges points to `user`; the caller has been found to be allowed to. An administrator's charge of another
-    /// account goes to the audit log.
+    /// Charges points to `user`; the caller has been found to be allowed to. What an administrator charges goes to
+    /// the audit log, their own account included.
     pub async fn charge(
         &self,
         caller: &Caller,
@@ -45,13 +45,13 @@ impl Points {
         user: UserId,
         amount: Money,
     ) -> Result<DeskReply, SubmitError> {
-        let audit = (caller.user != user).then(|| {
+        let audit = caller.is_admin().then(|| {
             let detail = json!({ "amount": amount.won() });
             caller.audit(&*self.ids, &*self.clock, "POINTS_CHARGED", format!("user:{user}"), &detail)
         });
         self.desk
             .submit(Submission {
-                command: Command { ids: self.ids.seed(), kind: CommandKind::ChargePoints { user, amount } },
+                kind: CommandKind::ChargePoints { user, amount },
                 keyed: Some(keyed),
                 audit,
                 traceparent: caller.traceparent.clone(),

@@ -1,14 +1,17 @@
 //! Background work: each task is idempotent, takes no input and is run by one of N nodes at a time.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commerce_api_domain::{Command, CommandKind, Refusal, Timestamp};
+use commerce_api_domain::{CommandKind, OrderId, Refusal, Timestamp};
+use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use crate::Accounts;
 use crate::desk::{DeskReply, OrderDesk, Submission};
 use crate::ports::{CatalogueStore, Clock, IdSource, LeaseStore, Maintenance, OrderQueries, StorageError};
 use crate::views::ViewCounter;
@@ -42,6 +45,8 @@ impl Default for ScheduleOptions {
 pub struct Scheduler {
     /// Order desk, for expiries.
     pub desk: OrderDesk,
+    /// Sessions that were used.
+    pub accounts: Accounts,
     /// Overdue orders.
     pub orders: Arc<dyn OrderQueries>,
     /// Counts.
@@ -92,31 +97,37 @@ impl Scheduler {
             let scheduler = scheduler.clone();
             async move { scheduler.purge().await }
         }));
-        tasks.spawn(this.clone().flush_views(options.counts_every, stop.clone()));
+        tasks.spawn(this.clone().flush(options.counts_every, stop.clone()));
         while tasks.join_next().await.is_some() {}
     }
 
-    /// Expires orders past their deadline; gives back how many.
+    /// Expires all orders past their deadline; gives back how many. One that cannot be expired does not stand in the way
+    /// of those behind it.
     pub async fn expire_overdue(&self) -> Result<u64, StorageError> {
-        let overdue = self.orders.overdue(self.clock.now(), BATCH).await?;
-        let submissions = overdue.into_iter().map(|order| {
-            let command = Command { ids: self.ids.seed(), kind: CommandKind::Expire { order } };
-            self.desk.submit(Submission::internal(command))
-        });
-        let mut expired = 0;
-        for reply in futures::future::join_all(submissions).await {
-            match reply {
-                Ok(DeskReply::Decided { decision, .. }) => match *decision {
-                    Ok(_) => expired += 1,
-                    Err(Refusal::NotDue) => {}
-                    Err(refusal) => tracing::error!(%refusal, "an overdue order was not expired"),
-                },
-                Ok(_) => {}
-                // The next run finds it again.
-                Err(error) => tracing::warn!(%error, "an overdue order was not expired"),
-            }
+        let now = self.clock.now();
+        let (mut after, mut expired) = (None, 0);
+        loop {
+            let overdue = self.orders.overdue(now, after, BATCH).await?;
+            let Some(last) = overdue.last().copied() else { return Ok(expired) };
+            after = Some(last);
+            let expiries = overdue.into_iter().map(|(_, order)| self.expire(order));
+            expired += futures::future::join_all(expiries).await.into_iter().sum::<u64>();
         }
-        Ok(expired)
+    }
+
+    /// Expires one order; 1 where it was due.
+    async fn expire(&self, order: OrderId) -> u64 {
+        match self.desk.submit(Submission::internal(CommandKind::Expire { order })).await {
+            Ok(DeskReply::Decided { decision, .. }) => match *decision {
+                Ok(_) => return 1,
+                Err(Refusal::NotDue) => {}
+                Err(refusal) => tracing::error!(%order, %refusal, "an overdue order was not expired"),
+            },
+            Ok(_) => {}
+            // The next run finds it again.
+            Err(error) => tracing::warn!(%order, %error, "an overdue order was not expired"),
+        }
+        0
     }
 
     /// Deletes what has expired, in bounded statements, until nothing is left.
@@ -127,8 +138,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Every node flushes its own views, and once more when it stops.
-    async fn flush_views(self: Arc<Self>, every: Duration, mut stop: watch::Receiver<bool>) {
+    /// Every node flushes its own views and uses of sessions, and once more when it stops.
+    async fn flush(self: Arc<Self>, every: Duration, mut stop: watch::Receiver<bool>) {
         let mut ticks = ticks(every);
         loop {
             let stopping = tokio::select! {
@@ -137,6 +148,9 @@ impl Scheduler {
             };
             if let Err(error) = self.views.flush().await {
                 tracing::warn!(%error, "views were not flushed");
+            }
+            if let Err(error) = self.accounts.flush_touches().await {
+                tracing::warn!(%error, "uses of sessions were not flushed");
             }
             if stopping {
                 return;
@@ -174,13 +188,19 @@ impl Leased {
                 _ = self.stop.wait_for(|stop| *stop) => return,
             }
             let now = self.scheduler.clock.now();
-            let result = match self.scheduler.leases.acquire(self.name, self.owner, now, ttl).await {
-                Ok(Some(_)) => task().await,
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
+            let leased = self.scheduler.leases.acquire(self.name, self.owner, now, ttl).await;
+            let run = match leased {
+                Ok(Some(_)) => AssertUnwindSafe(task()).catch_unwind().await,
+                Ok(None) => Ok(Ok(())),
+                Err(error) => Ok(Err(error)),
             };
-            if let Err(error) = result {
-                tracing::warn!(task = self.name, %error, "a background task failed; it runs again");
+            match run {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(task = self.name, %error, "a background task failed; it runs again");
+                }
+                // Our own bug; the task must not be gone for the life of the process because of it.
+                Err(_) => tracing::error!(task = self.name, "a background task panicked; it runs again"),
             }
         }
     }

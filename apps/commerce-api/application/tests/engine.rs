@@ -35,6 +35,8 @@ struct Handler {
 const POISON: u32 = 666;
 /// An item that makes the handler panic.
 const PANIC: u32 = 667;
+/// An item whose outcome cannot be shown.
+const UNANSWERABLE: u32 = 668;
 
 #[async_trait]
 impl BatchHandler for Handler {
@@ -44,6 +46,10 @@ impl BatchHandler for Handler {
 
     fn weight(item: &u32) -> usize {
         if *item >= 1_000 { 10 } else { 1 }
+    }
+
+    fn salt(item: &u32) -> u64 {
+        u64::from(*item)
     }
 
     async fn run(&self, items: &[Arc<u32>], again: bool) -> Result<Vec<u32>, BatchFailure> {
@@ -61,6 +67,9 @@ impl BatchHandler for Handler {
             None => {}
         }
         assert!(!items.contains(&PANIC), "an item that panics");
+        if items.contains(&UNANSWERABLE) {
+            return Err(BatchFailure::Unanswerable);
+        }
         if items.contains(&POISON) {
             return Err(StorageError::Data("refused".into()).into());
         }
@@ -174,7 +183,7 @@ async fn a_storage_that_stays_away_after_a_lost_answer_is_an_unknown_outcome() {
 
 #[tokio::test(start_paused = true)]
 async fn a_poisoned_command_fails_alone() {
-    for poison in [POISON, PANIC] {
+    for poison in [POISON, PANIC, UNANSWERABLE] {
         let desk = desk(DeskOptions::default(), &[], 0);
         let replies = batch_behind_a_run(&desk, &[1, 2, poison, 4, 5]).await;
         assert_eq!(replies, [Ok(2), Ok(4), Err(SubmitError::Failed), Ok(8), Ok(10)]);
@@ -216,4 +225,21 @@ async fn a_caller_who_goes_away_does_not_cancel_the_command() {
     assert_eq!(desk.engine.submit(2).await, Ok(4));
     let done: Vec<u32> = desk.runs().into_iter().flat_map(|(items, _)| items).collect();
     assert_eq!(done, [0, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_command_is_numbered_ascends_in_the_order_of_the_queue() {
+    let desk = desk(DeskOptions::default(), &[], MANY);
+    let next = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let callers = (0..200).map(|_| {
+        let (engine, next) = (desk.engine.clone(), next.clone());
+        tokio::spawn(async move {
+            engine.submit_with(|| next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)).await.unwrap()
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    let decided: Vec<u32> = desk.runs().into_iter().flat_map(|(items, _)| items).collect();
+    assert!(decided.iter().copied().eq(0..200), "{decided:?}");
 }

@@ -71,6 +71,12 @@ impl IdSeed {
         Self(uuid_v7.as_u128() & !Self::COUNTER_MASK)
     }
 
+    /// The seed's own random bits, for spreading what should not coincide.
+    pub const fn salt(self) -> u64 {
+        // The upper half of a `UUIDv7` is mostly time; random are the bits above the counter.
+        Uuid::from_u128(self.0 >> 16).as_u64_pair().1
+    }
+
     /// The `index`-th id of this seed.
     pub const fn nth(self, index: u16) -> Uuid {
         Uuid::from_u128(self.0 | index as u128)

@@ -1,7 +1,7 @@
 //! Batches of whatever waits: queue, retry, unknown commit outcomes, bisection of poisoned commands.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -44,6 +44,9 @@ pub enum BatchFailure {
     /// A command made us panic: our own bug.
     #[error("the batch panicked")]
     Panic,
+    /// A command was done but cannot be answered: our own bug, found before the commit.
+    #[error("the outcome cannot be shown")]
+    Unanswerable,
 }
 
 impl From<CommitError> for BatchFailure {
@@ -85,6 +88,9 @@ pub trait BatchHandler: Send + Sync + 'static {
     /// How many rows the command weighs; at least 1.
     fn weight(item: &Self::Item) -> usize;
 
+    /// A number of the command's own, to spread retries of nodes that collided.
+    fn salt(item: &Self::Item) -> u64;
+
     /// Runs a batch in one transaction; as many replies as items, in their order. `again_after_unknown` says that an
     /// earlier run of the same batch may have committed.
     async fn run(
@@ -104,11 +110,12 @@ struct Waiting<H: BatchHandler> {
 /// empty.
 pub struct Engine<H: BatchHandler> {
     queue: mpsc::Sender<Waiting<H>>,
+    in_turn: Arc<Mutex<()>>,
 }
 
 impl<H: BatchHandler> Clone for Engine<H> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self { queue: self.queue.clone(), in_turn: self.in_turn.clone() }
     }
 }
 
@@ -117,22 +124,39 @@ impl<H: BatchHandler> Engine<H> {
     pub fn start(handler: H, options: DeskOptions) -> Self {
         let (queue, waiting) = mpsc::channel(options.queue_max.max(1));
         tokio::spawn(Worker { handler: Arc::new(handler), options, waiting }.run());
-        Self { queue }
+        Self { queue, in_turn: Arc::default() }
     }
 
     /// Submits a command and waits for its answer. A caller who goes away does not cancel it.
     pub async fn submit(&self, item: H::Item) -> Result<H::Reply, SubmitError> {
+        self.submit_with(|| item).await
+    }
+
+    /// The same, with a command that is made as it takes its place in the queue: what `make` numbers ascends in the
+    /// order of the queue.
+    pub async fn submit_with(&self, make: impl FnOnce() -> H::Item) -> Result<H::Reply, SubmitError> {
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { item: Arc::new(item), submitted_at: Instant::now(), reply };
+        self.enqueue(make, reply)?;
+        // A worker that died mid-batch may have committed.
+        answer.await.unwrap_or(Err(SubmitError::OutcomeUnknown))
+    }
+}
+
+impl<H: BatchHandler> Engine<H> {
+    fn enqueue(
+        &self,
+        make: impl FnOnce() -> H::Item,
+        reply: oneshot::Sender<Result<H::Reply, SubmitError>>,
+    ) -> Result<(), SubmitError> {
+        let _in_turn = self.in_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = Waiting { item: Arc::new(make()), submitted_at: Instant::now(), reply };
         self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 metrics::queue_full(H::NAME);
                 SubmitError::Overloaded
             }
             mpsc::error::TrySendError::Closed(_) => SubmitError::Unavailable,
-        })?;
-        // A worker that died mid-batch may have committed.
-        answer.await.unwrap_or(Err(SubmitError::OutcomeUnknown))
+        })
     }
 }
 
@@ -200,7 +224,9 @@ impl<H: BatchHandler> Worker<H> {
             };
             let poisoned = matches!(
                 failure,
-                Refused::Certain(BatchFailure::Storage(StorageError::Data(_)) | BatchFailure::Panic)
+                Refused::Certain(
+                    BatchFailure::Storage(StorageError::Data(_)) | BatchFailure::Panic | BatchFailure::Unanswerable
+                )
             );
             match failure {
                 Refused::Certain(_) if poisoned && items.len() > 1 => {
@@ -248,7 +274,8 @@ impl<H: BatchHandler> Worker<H> {
             match again {
                 Some(cause) if attempt < self.options.attempts_max => {
                     metrics::batch_retried(H::NAME, cause);
-                    tokio::time::sleep(backoff(attempt, items.len())).await;
+                    let salt = items.first().map_or(0, |item| H::salt(item));
+                    tokio::time::sleep(backoff(attempt, salt)).await;
                     attempt += 1;
                 }
                 _ if unknown => return Err(Refused::Unknown(failure)),
@@ -266,11 +293,11 @@ enum Refused {
 }
 
 /// 5, 10, 20 ms and so on, spread by up to half of it, so that two nodes that collided do not collide again. The
-/// spread comes from the batch itself: the engine draws no random numbers.
-fn backoff(attempt: u32, size: usize) -> Duration {
+/// spread comes from the batch's first command, whose random id no other node has; the engine draws no random numbers.
+fn backoff(attempt: u32, salt: u64) -> Duration {
     let base = 5_000_u64 << attempt.min(6);
-    let spread = (u64::try_from(size).unwrap_or_default().wrapping_mul(0x9e37_79b9_7f4a_7c15)) % (base / 2);
-    Duration::from_micros(base / 2 + spread)
+    let spread = salt.wrapping_add(u64::from(attempt)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    Duration::from_micros(base / 2 + spread % (base / 2))
 }
 
 /// An error and its sources in one line.

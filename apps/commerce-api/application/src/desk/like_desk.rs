@@ -53,6 +53,10 @@ impl BatchHandler for LikeBatch {
         1
     }
 
+    fn salt(item: &LikeChange) -> u64 {
+        item.ids.salt()
+    }
+
     /// A like sets a state, so running it again after a lost commit answer changes nothing.
     async fn run(&self, items: &[Arc<LikeChange>], _: bool) -> Result<Vec<LikeReply>, BatchFailure> {
         let keys: BTreeSet<LikeKey> = items.iter().map(|change| (change.product, change.user)).collect();

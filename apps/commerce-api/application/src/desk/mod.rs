@@ -17,4 +17,4 @@ pub use like_desk::{LikeDesk, LikeReply};
 pub use metrics::describe_metrics;
 pub use order_desk::OrderDesk;
 pub use outbox::outbox_record;
-pub use submission::{DeskReply, Encode, KeyedRequest, Submission};
+pub use submission::{DeskReply, Encode, KeyedRequest, Queued, Submission};

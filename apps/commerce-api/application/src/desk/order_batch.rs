@@ -9,10 +9,10 @@ use commerce_api_domain::{
 };
 
 use super::engine::BatchFailure;
-use super::submission::{DeskReply, KeyedRequest, Submission};
+use super::submission::{DeskReply, KeyedRequest, Queued};
 use super::{metrics, outbox_record};
 use crate::ports::{
-    AuditEntry, Clock, DeskChanges, IdempotencyScope, LockRequest, Locked, OrderParts, OutboxRecord,
+    Answer, AuditEntry, Clock, DeskChanges, IdempotencyScope, LockRequest, Locked, OrderParts, OutboxRecord,
     PaymentTraces, Storage, StoredAnswer,
 };
 
@@ -28,17 +28,19 @@ impl OrderBatch {
     /// Steps 3 to 5 of a batch: lock and read, decide each command in turn, write what changed, commit.
     pub(super) async fn run_batch(
         &self,
-        items: &[Arc<Submission>],
+        items: &[Arc<Queued>],
         again_after_unknown: bool,
     ) -> Result<Vec<DeskReply>, BatchFailure> {
         let parts = self.order_parts(items).await?;
-        let request = self.lock_request(items, &parts);
         let mut unit = self.storage.begin("order_desk").await?;
+        // After the wait for the unit, so that the day whose charges count is the day of the decision.
+        let request = self.lock_request(items, &parts);
         let locked = unit.lock(&request).await?;
         // Read under the locks: a batch that waited for another node decides at the time it got them.
         let now = self.clock.now();
         let mut batch = Deciding::new(locked, now, &self.rules, again_after_unknown);
-        let replies: Vec<_> = items.iter().map(|submission| batch.decide(submission)).collect();
+        let replies =
+            items.iter().map(|submission| batch.decide(submission)).collect::<Result<Vec<_>, _>>()?;
         if batch.changed() {
             let traces = PaymentTraces::of(&batch.set);
             unit.write(&DeskChanges {
@@ -59,14 +61,14 @@ impl OrderBatch {
 
     async fn order_parts(
         &self,
-        items: &[Arc<Submission>],
+        items: &[Arc<Queued>],
     ) -> Result<BTreeMap<OrderId, OrderParts>, BatchFailure> {
         let orders: BTreeSet<OrderId> =
             items.iter().filter_map(|item| named_order(&item.command.kind)).collect();
         if orders.is_empty() { Ok(BTreeMap::new()) } else { Ok(self.storage.order_parts(&orders).await?) }
     }
 
-    fn lock_request(&self, items: &[Arc<Submission>], parts: &BTreeMap<OrderId, OrderParts>) -> LockRequest {
+    fn lock_request(&self, items: &[Arc<Queued>], parts: &BTreeMap<OrderId, OrderParts>) -> LockRequest {
         let mut request = LockRequest {
             charges_since: self.clock.business_day_start(self.clock.now()),
             ..LockRequest::default()
@@ -154,19 +156,19 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    fn decide(&mut self, submission: &Submission) -> DeskReply {
+    fn decide(&mut self, submission: &Queued) -> Result<DeskReply, BatchFailure> {
         if let Some(keyed) = &submission.keyed
             && let Some(stored) = self.answers.get(&keyed.scope)
         {
             if stored.fingerprint != keyed.fingerprint {
-                return DeskReply::KeyReused;
+                return Ok(DeskReply::KeyReused);
             }
             let answer = stored.answer.clone();
             if self.again_after_unknown {
-                return DeskReply::Confirmed(answer);
+                return Ok(DeskReply::Confirmed(answer));
             }
             self.replayed.push(keyed.scope.route);
-            return DeskReply::Replayed(answer);
+            return Ok(DeskReply::Replayed(answer));
         }
         let events_before = self.set.events.len();
         let decision = decide(&submission.command, &mut self.set, self.now, self.rules);
@@ -178,17 +180,26 @@ impl<'a> Deciding<'a> {
             (Ok(_), None) => {}
             (Err(_), _) => self.refused += 1,
         }
-        let answer = submission.keyed.as_ref().map(|keyed| self.keep(keyed, decision.as_ref()));
-        DeskReply::Decided { decision: Box::new(decision), answer }
+        let keep = |keyed| self.keep(keyed, decision.as_ref());
+        let answer = submission.keyed.as_ref().map(keep).transpose()?;
+        Ok(DeskReply::Decided { decision: Box::new(decision), answer })
     }
 
-    /// Keeps the answer, so that a twin in the same batch gets it too.
-    fn keep(&mut self, keyed: &KeyedRequest, decision: Result<&Outcome, &Refusal>) -> crate::ports::Answer {
+    /// Keeps the answer, so that a twin in the same batch gets it too. A failure of our own is not kept: once it is
+    /// mended the same key shall get a real answer; and an effect that cannot be answered shall not happen.
+    fn keep(
+        &mut self,
+        keyed: &KeyedRequest,
+        decision: Result<&Outcome, &Refusal>,
+    ) -> Result<Answer, BatchFailure> {
         let answer = (keyed.encode)(decision);
+        if answer.status >= 500 {
+            return if decision.is_ok() { Err(BatchFailure::Unanswerable) } else { Ok(answer) };
+        }
         let stored = StoredAnswer { fingerprint: keyed.fingerprint, answer: answer.clone() };
         self.answers.insert(keyed.scope.clone(), stored.clone());
         self.new_answers.push((keyed.scope.clone(), stored));
-        answer
+        Ok(answer)
     }
 
     fn changed(&self) -> bool {

@@ -6,40 +6,42 @@ use commerce_api_domain::{CommandKind, Rules};
 
 use super::engine::{BatchFailure, BatchHandler, DeskOptions, Engine, SubmitError};
 use super::order_batch::OrderBatch;
-use super::submission::{DeskReply, Submission};
-use crate::ports::{Clock, Storage};
+use super::submission::{DeskReply, Queued, Submission};
+use crate::ports::{Clock, IdSource, Storage};
 
 /// The desk for orders, payments, points, stock and coupons.
 #[derive(Clone)]
 pub struct OrderDesk {
     engine: Engine<OrderBatch>,
+    ids: Arc<dyn IdSource>,
 }
 
 impl OrderDesk {
     /// Starts the desk on the current runtime. `keep_answers` is how long answers under keys are kept.
     pub fn start(
         storage: Arc<dyn Storage>,
+        ids: Arc<dyn IdSource>,
         clock: Arc<dyn Clock>,
         rules: Rules,
         options: DeskOptions,
         keep_answers: Duration,
     ) -> Self {
-        Self { engine: Engine::start(OrderBatch { storage, clock, rules, keep_answers }, options) }
+        Self { engine: Engine::start(OrderBatch { storage, clock, rules, keep_answers }, options), ids }
     }
 
     /// Submits a command and waits for its answer; a caller who goes away does not cancel it.
     pub async fn submit(&self, submission: Submission) -> Result<DeskReply, SubmitError> {
-        self.engine.submit(submission).await
+        self.engine.submit_with(|| Queued::new(submission, self.ids.seed())).await
     }
 }
 
 #[async_trait]
 impl BatchHandler for OrderBatch {
-    type Item = Submission;
+    type Item = Queued;
     type Reply = DeskReply;
     const NAME: &'static str = "orders";
 
-    fn weight(item: &Submission) -> usize {
+    fn weight(item: &Queued) -> usize {
         match &item.command.kind {
             CommandKind::Place(place) => 1 + place.lines.len(),
             // The lines of an order that is named are not known yet; most have few.
@@ -50,9 +52,13 @@ impl BatchHandler for OrderBatch {
         }
     }
 
+    fn salt(item: &Queued) -> u64 {
+        item.command.ids.salt()
+    }
+
     async fn run(
         &self,
-        items: &[Arc<Submission>],
+        items: &[Arc<Queued>],
         again_after_unknown: bool,
     ) -> Result<Vec<DeskReply>, BatchFailure> {
         self.run_batch(items, again_after_unknown).await

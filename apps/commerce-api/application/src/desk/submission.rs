@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use commerce_api_domain::{Command, Outcome, Refusal};
+use commerce_api_domain::{Command, CommandKind, IdSeed, Outcome, Refusal};
 
 use crate::ports::{Answer, AuditEntry, Fingerprint, IdempotencyScope};
 
@@ -28,8 +28,8 @@ impl fmt::Debug for KeyedRequest {
 /// A command on its way to the desk.
 #[derive(Debug, Clone)]
 pub struct Submission {
-    /// What to do, with its ids.
-    pub command: Command,
+    /// What to do.
+    pub kind: CommandKind,
     /// Key and answer, where a client asked; none for our own background work.
     pub keyed: Option<KeyedRequest>,
     /// What to write into the audit log where the command is done.
@@ -40,8 +40,27 @@ pub struct Submission {
 
 impl Submission {
     /// A command of our own background work: its state tells whether it was done, so it needs no key.
-    pub const fn internal(command: Command) -> Self {
-        Self { command, keyed: None, audit: None, traceparent: None }
+    pub const fn internal(kind: CommandKind) -> Self {
+        Self { kind, keyed: None, audit: None, traceparent: None }
+    }
+}
+
+/// A submission in the queue, with the ids that its command may use.
+///
+/// They are drawn as it takes its place in the queue, so that ids ascend in the order in which commands are decided: a
+/// ledger that is read by id is read in the order in which the balance moved.
+#[derive(Debug)]
+pub struct Queued {
+    pub(super) command: Command,
+    pub(super) keyed: Option<KeyedRequest>,
+    pub(super) audit: Option<AuditEntry>,
+    pub(super) traceparent: Option<Arc<str>>,
+}
+
+impl Queued {
+    pub(super) fn new(submission: Submission, ids: IdSeed) -> Self {
+        let Submission { kind, keyed, audit, traceparent } = submission;
+        Self { command: Command { ids, kind }, keyed, audit, traceparent }
     }
 }
 

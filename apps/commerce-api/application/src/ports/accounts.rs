@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use commerce_api_domain::{LedgerEntry, LedgerId, Money, Role, Timestamp, UserId};
 
-use super::{IdSource, StorageError, TokenHash};
+use super::{AuditEntry, IdSource, StorageError, TokenHash};
 
 /// A user to add.
 #[derive(Clone)]
@@ -103,6 +103,17 @@ pub struct SessionOwner {
     pub touched_at: Timestamp,
 }
 
+/// A session that was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionTouch {
+    /// Which.
+    pub hash: TokenHash,
+    /// When it was used.
+    pub at: Timestamp,
+    /// When it ends now unless it is used again.
+    pub expires_at: Timestamp,
+}
+
 /// A buyer of a demonstration: an account that nobody can log in to, with points and an open session.
 #[derive(Debug, Clone)]
 pub struct NewBuyer {
@@ -117,8 +128,13 @@ pub struct NewBuyer {
 /// Users and the point ledger.
 #[async_trait]
 pub trait AccountStore: Send + Sync + 'static {
-    /// Adds a user.
-    async fn add_user(&self, user: NewUser, at: Timestamp) -> Result<Profile, Taken>;
+    /// Adds a user, and in the same transaction the entry of the audit log where somebody did it by hand.
+    async fn add_user(
+        &self,
+        user: NewUser,
+        at: Timestamp,
+        audit: Option<AuditEntry>,
+    ) -> Result<Profile, Taken>;
     /// What a log-in with this login id checks.
     async fn credentials(&self, login_id: &str) -> Result<Option<Credentials>, StorageError>;
     /// One account.
@@ -139,6 +155,7 @@ pub trait AccountStore: Send + Sync + 'static {
         ids: &dyn IdSource,
         at: Timestamp,
         sessions_expire_at: Timestamp,
+        audit: AuditEntry,
     ) -> Result<Vec<UserId>, StorageError>;
 }
 
@@ -149,9 +166,8 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn open(&self, session: NewSession) -> Result<(), StorageError>;
     /// Whose session it is; none where it is unknown or over.
     async fn find(&self, hash: TokenHash, now: Timestamp) -> Result<Option<SessionOwner>, StorageError>;
-    /// Moves its expiry.
-    async fn touch(&self, hash: TokenHash, now: Timestamp, expires_at: Timestamp)
-    -> Result<(), StorageError>;
+    /// Moves the expiry of many, with one statement; sessions that ended meanwhile stay ended.
+    async fn touch(&self, touches: &[SessionTouch]) -> Result<(), StorageError>;
     /// Ends it.
     async fn end(&self, hash: TokenHash) -> Result<(), StorageError>;
 }

@@ -14,7 +14,7 @@ mod unit_of_work;
 
 pub use accounts::{
     AccountStore, Credentials, LedgerPage, NewBuyer, NewSession, NewUser, Profile, SessionOwner,
-    SessionStore, Taken,
+    SessionStore, SessionTouch, Taken,
 };
 pub use audit::{AuditReport, AuditStore, Finding, FindingState};
 pub use catalogue::{

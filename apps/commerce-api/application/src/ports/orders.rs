@@ -5,7 +5,7 @@ use commerce_api_domain::{
 
 use super::StorageError;
 
-/// The last order seen of a list, newest first.
+/// The last order seen of a list: the time that the list is sorted by, and its id.
 pub type OrderPosition = (Timestamp, OrderId);
 
 /// Which orders to list.
@@ -32,6 +32,12 @@ pub trait OrderQueries: Send + Sync + 'static {
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StorageError>;
     /// A payment's events in order.
     async fn payment_history(&self, id: PaymentId) -> Result<Vec<PaymentEventRecord>, StorageError>;
-    /// Orders that wait for a payment past their deadline, oldest deadline first.
-    async fn overdue(&self, now: Timestamp, limit: u64) -> Result<Vec<OrderId>, StorageError>;
+    /// Orders that wait for a payment past their deadline, with that deadline, oldest deadline first, after the last one
+    /// seen.
+    async fn overdue(
+        &self,
+        now: Timestamp,
+        after: Option<OrderPosition>,
+        limit: u64,
+    ) -> Result<Vec<OrderPosition>, StorageError>;
 }
