@@ -180,20 +180,27 @@ impl Leased {
         F: Future<Output = Result<(), StorageError>> + Send,
     {
         let mut ticks = ticks(self.every);
-        // Long enough that the holder renews in time, short enough that another node takes over soon.
-        let ttl = (self.every * 3).max(Duration::from_secs(10));
+        // Long enough that an idle shop hardly writes, short enough that another node takes over soon.
+        let ttl = (self.every * 3).max(Duration::from_secs(30));
+        let mut renew_at = Timestamp::default();
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 _ = self.stop.wait_for(|stop| *stop) => return,
             }
             let now = self.scheduler.clock.now();
-            let leased = self.scheduler.leases.acquire(self.name, self.owner, now, ttl).await;
-            let run = match leased {
-                Ok(Some(_)) => AssertUnwindSafe(task()).catch_unwind().await,
-                Ok(None) => Ok(Ok(())),
-                Err(error) => Ok(Err(error)),
-            };
+            if renew_at <= now {
+                match self.scheduler.leases.acquire(self.name, self.owner, now, ttl).await {
+                    // Half of it is left when it is renewed, so nobody else holds it while this node believes to.
+                    Ok(Some(_)) => renew_at = now.plus(ttl / 2),
+                    Ok(None) => continue,
+                    Err(error) => {
+                        tracing::warn!(task = self.name, %error, "no lease for a background task; it tries again");
+                        continue;
+                    }
+                }
+            }
+            let run = AssertUnwindSafe(task()).catch_unwind().await;
             match run {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
