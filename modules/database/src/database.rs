@@ -46,10 +46,11 @@ impl Database {
     pub async fn open_sqlite(options: SqliteOptions) -> Result<Self, DatabaseError> {
         let failed = |source| DatabaseError::Open { path: options.path.clone(), source: Box::new(source) };
         let connect = options.writer();
+        keep_private(&options.path).map_err(|error| failed(sqlx::Error::Io(error).into()))?;
         let connection = open_writer(&connect, options.busy_timeout).await.map_err(failed)?;
         let pool = options.reader_pool().await.map_err(failed)?;
         let (requests, queue) = mpsc::channel(options.write_queue.max(1));
-        let writer = Writer::new(queue, connect.clone(), options.busy_timeout, connection, pool.clone());
+        let writer = Writer::new(queue, &options, connect.clone(), connection, pool.clone());
         tokio::spawn(writer.run());
 
         let log = Arc::new(StatementLog::default());
@@ -83,27 +84,42 @@ impl Database {
         NamedReader::new(name, Arc::clone(&self.inner.log), self.inner.uncounted.clone())
     }
 
-    /// Takes the write lock in turn and begins a transaction. Beginning another one before this one has
-    /// ended, in the same task, waits for itself until the limit. Prefer [`write`](Self::write), which retries.
+    /// Takes the write lock in turn and begins a transaction; refused as overloaded where too many wait already.
+    /// Beginning another one before this one has ended, in the same task, waits for itself until the limit. Prefer
+    /// [`write`](Self::write), which retries.
     pub async fn begin_write(&self, name: &'static str) -> Result<WriteTransaction, DatabaseError> {
-        let lease = self.lease(name).await?;
-        Ok(WriteTransaction::new(name, Arc::clone(&self.inner.log), lease))
-    }
-
-    async fn lease(&self, name: &'static str) -> Result<Lease, DatabaseError> {
-        let (reply, answer) = oneshot::channel();
-        let request = Request::Lease { name, asked_at: Instant::now(), reply };
+        let (request, answer) = request(name);
         self.inner.requests.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 DatabaseError::Overloaded { capacity: self.inner.requests.max_capacity() }
             }
             mpsc::error::TrySendError::Closed(_) => DatabaseError::Closed,
         })?;
-        match timeout(self.inner.write_wait_max, answer).await {
-            Ok(Ok(leased)) => leased,
+        self.leased(name, answer).await
+    }
+
+    /// The same for the few who write for many: where too many wait it waits for a place among them, instead of being
+    /// refused together with all those it writes for.
+    pub async fn begin_write_waiting(&self, name: &'static str) -> Result<WriteTransaction, DatabaseError> {
+        let (request, answer) = request(name);
+        match timeout(self.inner.write_wait_max, self.inner.requests.send(request)).await {
+            Ok(Ok(())) => self.leased(name, answer).await,
             Ok(Err(_)) => Err(DatabaseError::Closed),
             Err(_) => Err(DatabaseError::WriteWait { name }),
         }
+    }
+
+    async fn leased(
+        &self,
+        name: &'static str,
+        answer: oneshot::Receiver<Result<Lease, DatabaseError>>,
+    ) -> Result<WriteTransaction, DatabaseError> {
+        let lease = match timeout(self.inner.write_wait_max, answer).await {
+            Ok(Ok(leased)) => leased?,
+            Ok(Err(_)) => return Err(DatabaseError::Closed),
+            Err(_) => return Err(DatabaseError::WriteWait { name }),
+        };
+        Ok(WriteTransaction::new(name, Arc::clone(&self.inner.log), lease))
     }
 
     /// One snapshot for any number of reads, held until drop.
@@ -125,4 +141,26 @@ impl Database {
             drop(closed.await);
         }
     }
+}
+
+fn request(name: &'static str) -> (Request, oneshot::Receiver<Result<Lease, DatabaseError>>) {
+    let (reply, answer) = oneshot::channel();
+    (Request::Lease { name, asked_at: Instant::now(), reply }, answer)
+}
+
+/// Passwords' hashes and people's orders are nobody else's: the file is made for its owner only, and `SQLite` gives its
+/// log and its shared memory the same mode.
+#[cfg(unix)]
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(std::fs::Permissions::from_mode(0o600)) }
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }

@@ -37,6 +37,9 @@ pub struct SqliteOptions {
     pub write_queue: usize,
     /// How long a transaction waits for the writer, 30 s by default.
     pub write_wait_max: Duration,
+    /// Size of the write-ahead log at which the writer waits for readers to let go of it, 64 MiB by default. Without
+    /// it, readers that always overlap let the log grow for as long as they come.
+    pub wal_max_bytes: u64,
 }
 
 impl SqliteOptions {
@@ -50,6 +53,7 @@ impl SqliteOptions {
             statement_cache: 256,
             write_queue: 256,
             write_wait_max: Duration::from_secs(30),
+            wal_max_bytes: 64 * 1024 * 1024,
         }
     }
 

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, Statement, Value};
 
 use crate::{
-    Column, DatabaseError, Dialect, RowSet,
+    Column, DatabaseError, Dialect, RowSet, Template,
     dialect::{quoted, quoted_list},
     rows::select_rows,
 };
@@ -151,6 +151,16 @@ impl Update {
 
     /// Renders it.
     pub fn statement(&self, dialect: Dialect, rows: &RowSet) -> Statement {
+        self.rendered(dialect, rows, None)
+    }
+
+    /// Renders it with one more condition, on columns of the table by its name and of the rows as `v`:
+    /// `leases.expires_at < v.expires_at`.
+    pub fn statement_where(&self, dialect: Dialect, rows: &RowSet, condition: &Template) -> Statement {
+        self.rendered(dialect, rows, Some(condition.text()))
+    }
+
+    fn rendered(&self, dialect: Dialect, rows: &RowSet, condition: Option<String>) -> Statement {
         let table = quoted(self.table);
         let source = select_rows(dialect, self.columns, true);
         let null_safe = match dialect {
@@ -163,6 +173,7 @@ impl Update {
                 .iter()
                 .map(|(column, row)| format!("{table}.{} {null_safe} v.{}", quoted(column), quoted(row))),
         );
+        found.extend(condition.map(|condition| format!("({condition})")));
         let found = found.join(" AND ");
         let sql = match dialect {
             Dialect::Sqlite => {

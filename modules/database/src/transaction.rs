@@ -85,7 +85,9 @@ impl WriteTransaction {
             Err(error) => error,
         };
         let error = DatabaseError::from(DbErr::Exec(RuntimeErr::SqlxError(error)));
-        if session.broken.is_none() && error.class() == ErrorClass::Connection {
+        // A refused row or a busy file is certain. Anything else (an I/O error, a full disk) may have come after the
+        // frame of the commit was in the log, which the next start would accept: nobody can say.
+        if session.broken.is_none() && !is_certain(error.class()) {
             session.lease.discard().await;
             return Err(CommitError::Unknown(error));
         }
@@ -99,6 +101,19 @@ impl WriteTransaction {
     pub async fn rollback(self) -> Result<(), DatabaseError> {
         undo(self.session.into_inner().lease).await
     }
+}
+
+/// Whether an error of COMMIT tells that nothing was committed.
+const fn is_certain(class: ErrorClass) -> bool {
+    matches!(
+        class,
+        ErrorClass::Busy
+            | ErrorClass::Deadlock
+            | ErrorClass::LockTimeout
+            | ErrorClass::UniqueViolation
+            | ErrorClass::CheckViolation
+            | ErrorClass::Data
+    )
 }
 
 async fn undo(mut lease: Lease) -> Result<(), DatabaseError> {

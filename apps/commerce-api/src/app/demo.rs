@@ -134,7 +134,7 @@ async fn add_account(platform: &Platform, account: DemoAccount) -> Result<(), St
     if platform.accounts.is_taken(account.login_id).await? {
         return Ok(());
     }
-    match platform.accounts.create_user(sign_up, account.role).await {
+    match platform.accounts.create_user(sign_up, account.role, None).await {
         Ok(_) | Err(AccountError::LoginIdTaken | AccountError::EmailTaken) => Ok(()),
         Err(error) => Err(StartError::Seed(error.into())),
     }

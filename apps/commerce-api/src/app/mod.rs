@@ -8,5 +8,6 @@ mod platform;
 mod running;
 
 pub use error::StartError;
+pub use guards::AdminSession;
 pub use platform::Platform;
 pub use running::Running;

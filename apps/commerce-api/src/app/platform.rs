@@ -55,25 +55,30 @@ impl Platform {
     /// Name of the OLTP database in the data directory.
     pub const DATABASE_FILE: &'static str = "commerce.sqlite";
 
-    /// Opens the data directory's database and brings its schema up to date.
+    /// Opens the data directory's database, brings its schema up to date and loads the installation's secrets.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         config.require_own_secrets()?;
-        std::fs::create_dir_all(&config.data_dir)
-            .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
+        make_directory(config)?;
+        let key = config.fingerprint_key(random_key)?;
+        Self::open_with(config, &key).await
+    }
+
+    /// The same for commands that answer no requests, and therefore need no secret.
+    pub async fn open_without_secrets(config: &Config) -> Result<Self, StartError> {
+        make_directory(config)?;
+        Self::open_with(config, &random_key()).await
+    }
+
+    async fn open_with(config: &Config, key: &[u8; 32]) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(config.zone()));
         let path = config.data_dir.join(Self::DATABASE_FILE);
         let database = Database::open_sqlite(config.sqlite_options(Self::DATABASE_FILE))
             .await
             .map_err(|source| StartError::Open { path: path.clone(), source })?;
         sql::migrate(&database, clock.now()).await.map_err(|source| StartError::Migrate { path, source })?;
-        let key = config.fingerprint_key(|| {
-            let mut key = [0; 32];
-            fill_random(&mut key);
-            key
-        })?;
         let hasher =
             Argon2Hasher::new(config.password_cost()).map_err(|error| ConfigError::Password(error.into()))?;
-        Ok(Self::wire(database, clock, &key, hasher, config))
+        Ok(Self::wire(database, clock, key, hasher, config))
     }
 
     fn wire(
@@ -111,4 +116,15 @@ impl Platform {
             database,
         }
     }
+}
+
+fn make_directory(config: &Config) -> Result<(), StartError> {
+    std::fs::create_dir_all(&config.data_dir)
+        .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })
+}
+
+fn random_key() -> [u8; 32] {
+    let mut key = [0; 32];
+    fill_random(&mut key);
+    key
 }

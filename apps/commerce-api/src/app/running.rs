@@ -122,6 +122,7 @@ fn desks(platform: &Platform, config: &Config) -> (OrderDesk, LikeDesk) {
     let options = config.desk_options();
     let orders = OrderDesk::start(
         platform.storage.clone(),
+        platform.ids.clone(),
         platform.clock.clone(),
         config.rules(),
         options,
@@ -161,6 +162,7 @@ fn facades(
 fn scheduler(platform: &Platform, desk: OrderDesk, views: Arc<ViewCounter>) -> Scheduler {
     Scheduler {
         desk,
+        accounts: platform.accounts.clone(),
         orders: platform.orders.clone(),
         catalogue: platform.catalogue.clone(),
         views,
@@ -180,8 +182,6 @@ fn router(
 ) -> Result<Router, StartError> {
     let accounts = platform.accounts.clone();
     let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
-    let (api, _) =
-        interfaces::router(facades, Arc::new(OsEntropy), authenticator).map_err(StartError::Routes)?;
     let token = config.actuator.scrape_token.as_ref().map(|token| token.expose().to_owned());
     let guard = AnyOf(vec![Arc::new(LoopbackOr::new(token)), Arc::new(AdminSession(accounts))]);
     let health =
@@ -192,5 +192,8 @@ fn router(
         profile: if cfg!(debug_assertions) { "debug" } else { "release" },
         commit: option_env!("COMMERCE_COMMIT"),
     };
-    Ok(api.merge(actuator::router(ActuatorState::new(info, health, metrics, Arc::new(guard)))))
+    let operator = actuator::router(ActuatorState::new(info, health, metrics, Arc::new(guard)));
+    let (router, _) = interfaces::router(facades, Arc::new(OsEntropy), authenticator, operator)
+        .map_err(StartError::Routes)?;
+    Ok(router)
 }

@@ -5,5 +5,6 @@
 mod audit;
 mod contract;
 mod desk;
+mod schedule;
 mod shop;
 mod unit_of_work;

@@ -91,7 +91,17 @@ impl Shop {
     }
 
     pub fn desk_on(&self, storage: Arc<dyn Storage>, options: DeskOptions) -> OrderDesk {
-        OrderDesk::start(storage, self.clock.clone(), Rules::default(), options, Duration::from_hours(24))
+        self.desk_with(storage, self.ids.clone(), options)
+    }
+
+    pub fn desk_with(
+        &self,
+        storage: Arc<dyn Storage>,
+        ids: Arc<dyn IdSource>,
+        options: DeskOptions,
+    ) -> OrderDesk {
+        let keep = Duration::from_hours(24);
+        OrderDesk::start(storage, ids, self.clock.clone(), Rules::default(), options, keep)
     }
 
     pub fn command(&self, kind: CommandKind) -> Command {
@@ -100,7 +110,7 @@ impl Shop {
 
     /// Runs a command of our own on `desk`, without a key.
     pub async fn run(&self, desk: &OrderDesk, kind: CommandKind) -> Result<Outcome, Refusal> {
-        match desk.submit(Submission::internal(self.command(kind))).await.unwrap() {
+        match desk.submit(Submission::internal(kind)).await.unwrap() {
             DeskReply::Decided { decision, .. } => *decision,
             other => panic!("without a key nothing is replayed: {other:?}"),
         }
@@ -113,7 +123,7 @@ impl Shop {
             fingerprint: Fingerprint([fingerprint; 32]),
             encode: Arc::new(encode),
         };
-        Submission { keyed: Some(keyed), ..Submission::internal(self.command(kind)) }
+        Submission { keyed: Some(keyed), ..Submission::internal(kind) }
     }
 
     pub async fn user(&self, balance: i64) -> UserId {

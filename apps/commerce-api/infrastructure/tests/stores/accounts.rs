@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::*;
 use commerce_api_application::ports::{
     AccountStore, CouponStore, IdSource, Lease, LeaseStore, Maintenance, NewBuyer, NewCoupon, NewSession,
-    NewUser, SessionOwner, SessionStore, StorageError, Taken, TokenHash, UpdateRefused,
+    NewUser, SessionOwner, SessionStore, SessionTouch, StorageError, Taken, TokenHash, UpdateRefused,
 };
 use commerce_api_domain::{Discount, IssuedCouponStatus, LedgerKind, Role, Timestamp, UserId};
 use commerce_api_infrastructure::sql::{SqlCoupons, SqlLeases, SqlMaintenance, SqlSessions};
@@ -25,16 +25,19 @@ fn new_user(login_id: &str, email: &str) -> NewUser {
 #[tokio::test]
 async fn accounts_are_added_once_and_read_back() {
     let stores = Stores::open().await;
-    let added = stores.accounts.add_user(new_user("admin", "a@example.com"), NOW).await.unwrap();
+    let audit = Some(stores.audit());
+    let added = stores.accounts.add_user(new_user("admin", "a@example.com"), NOW, audit).await.unwrap();
     assert_eq!(stores.accounts.profile(added.id).await.unwrap(), Some(added.clone()));
     assert_eq!(
         (added.birth_date.as_deref(), added.balance, added.created_at),
         (Some("1990-02-28"), won(0), NOW)
     );
-    let login = stores.accounts.add_user(new_user("admin", "b@example.com"), NOW).await;
+    let again = new_user("admin", "b@example.com");
+    let login = stores.accounts.add_user(again, NOW, Some(stores.audit())).await;
     assert!(matches!(login, Err(Taken::LoginId)), "{login:?}");
-    let email = stores.accounts.add_user(new_user("other", "a@example.com"), NOW).await;
+    let email = stores.accounts.add_user(new_user("other", "a@example.com"), NOW, None).await;
     assert!(matches!(email, Err(Taken::Email)), "{email:?}");
+    assert_eq!(stores.number("SELECT COUNT(*) FROM audit_log").await, 1, "of what was done only");
     let credentials = stores.accounts.credentials("admin").await.unwrap().unwrap();
     assert_eq!(
         (credentials.user, credentials.password_hash.as_str(), credentials.role),
@@ -60,14 +63,17 @@ fn buyers(range: std::ops::Range<u16>, points: i64) -> Vec<NewBuyer> {
 }
 
 #[tokio::test]
-async fn buyers_come_in_four_statements_with_points_and_sessions() {
+async fn buyers_come_in_five_statements_with_points_and_sessions() {
     let stores = Stores::open().await;
     let sessions = SqlSessions::new(stores.db.clone());
+    let add = async |buyers, until| {
+        stores.accounts.add_buyers(buyers, &stores.ids, NOW, until, stores.audit()).await
+    };
     for range in [0..2, 2..1_500] {
         let new = buyers(range, 500);
         stores.db.statements().reset();
-        let added = stores.accounts.add_buyers(new.clone(), &stores.ids, NOW, at(60)).await.unwrap();
-        assert_eq!(stores.db.statements().count("add_buyers"), 4);
+        let added = add(new.clone(), at(60)).await.unwrap();
+        assert_eq!(stores.db.statements().count("add_buyers"), 5);
         for (buyer, id) in new.iter().zip(&added).step_by(300) {
             assert_eq!(sessions.find(buyer.session, NOW).await.unwrap().unwrap().user, *id);
             let profile = stores.accounts.profile(*id).await.unwrap().unwrap();
@@ -82,12 +88,13 @@ async fn buyers_come_in_four_statements_with_points_and_sessions() {
     let balanced = "SELECT COUNT(*) FROM users u WHERE balance = \
                     (SELECT SUM(signed_amount) FROM point_ledger l WHERE l.user_id = u.id)";
     assert_eq!(stores.number(balanced).await, 1_500);
-    assert_eq!(stores.accounts.add_buyers(Vec::new(), &stores.ids, NOW, NOW).await.unwrap(), []);
-    let poor = stores.accounts.add_buyers(buyers(2_000..2_001, 0), &stores.ids, NOW, NOW).await.unwrap();
+    assert_eq!(add(Vec::new(), NOW).await.unwrap(), []);
+    let poor = add(buyers(2_000..2_001, 0), NOW).await.unwrap();
     let page = stores.accounts.ledger(poor[0], None, 10).await.unwrap().unwrap();
     assert_eq!((page.balance, page.entries), (won(0), Vec::new()));
-    let twice = stores.accounts.add_buyers(buyers(1_499..1_502, 1), &stores.ids, NOW, NOW).await;
+    let twice = add(buyers(1_499..1_502, 1), NOW).await;
     assert!(matches!(twice, Err(StorageError::Data(_))));
+    assert_eq!(stores.number("SELECT COUNT(*) FROM audit_log").await, 3, "an entry for each that added some");
     assert_eq!(stores.number("SELECT COUNT(*) FROM users").await, 1_501, "all or nothing");
 }
 
@@ -122,7 +129,7 @@ async fn the_ledger_pages_from_the_latest_with_the_balance() {
 async fn a_session_lives_until_it_expires_or_ends() {
     let stores = Stores::open().await;
     let sessions = SqlSessions::new(stores.db.clone());
-    let (hash, other) = (TokenHash([1; 32]), TokenHash([2; 32]));
+    let (hash, other, unknown) = (TokenHash([1; 32]), TokenHash([2; 32]), TokenHash([9; 32]));
     let user = UserId(7);
     let open = |hash| NewSession { hash, user, role: Role::Admin, expires_at: at(10), at: NOW };
     sessions.open(open(hash)).await.unwrap();
@@ -133,15 +140,21 @@ async fn a_session_lives_until_it_expires_or_ends() {
     assert_eq!(sessions.find(hash, at(9)).await.unwrap(), Some(owner));
     assert_eq!(stores.db.statements().transactions("find_session"), 0, "a read takes no write transaction");
     assert_eq!(sessions.find(hash, at(10)).await.unwrap(), None);
-    sessions.touch(hash, at(9), at(30)).await.unwrap();
+    let touch = |hash, used, expires| SessionTouch { hash, at: at(used), expires_at: at(expires) };
+    stores.db.statements().reset();
+    sessions.touch(&[touch(hash, 9, 30), touch(other, 10, 30), touch(unknown, 9, 30)]).await.unwrap();
+    assert_eq!(stores.db.statements().total(), 1, "one statement for all");
     let touched = SessionOwner { expires_at: at(30), touched_at: at(9), ..owner };
     assert_eq!(sessions.find(hash, at(29)).await.unwrap(), Some(touched));
-    sessions.touch(other, at(10), at(30)).await.unwrap();
     assert_eq!(sessions.find(other, at(11)).await.unwrap(), None, "over is over");
+    assert_eq!(sessions.find(unknown, NOW).await.unwrap(), None);
+    sessions.touch(&[touch(hash, 8, 29)]).await.unwrap();
+    assert_eq!(sessions.find(hash, at(29)).await.unwrap(), Some(touched), "never shorter");
+    sessions.touch(&[]).await.unwrap();
     sessions.end(hash).await.unwrap();
     sessions.end(hash).await.unwrap();
-    assert_eq!(sessions.find(hash, NOW).await.unwrap(), None);
-    assert_eq!(sessions.find(TokenHash([9; 32]), NOW).await.unwrap(), None);
+    sessions.touch(&[touch(hash, 10, 50)]).await.unwrap();
+    assert_eq!(sessions.find(hash, NOW).await.unwrap(), None, "what was ended stays ended");
 }
 
 fn new_coupon(code: &str, discount: Discount) -> NewCoupon {

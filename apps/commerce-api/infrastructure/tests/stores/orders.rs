@@ -163,11 +163,26 @@ async fn overdue_orders_come_by_deadline_and_only_while_they_wait() {
     history.place(1, &[1], false, at(0)).await;
     let deadline = placed[2].expires_at.unwrap();
     let just_before = Timestamp::from_micros(deadline.as_micros() - 1);
-    assert_eq!(history.orders.overdue(just_before, 9).await.unwrap(), [placed[1].id]);
-    assert_eq!(history.orders.overdue(deadline, 9).await.unwrap(), [placed[1].id, placed[2].id]);
-    assert_eq!(history.orders.overdue(deadline, 1).await.unwrap(), [placed[1].id]);
+    let position = |index: usize| (placed[index].expires_at.unwrap(), placed[index].id);
+    let overdue = async |now, after, limit| history.orders.overdue(now, after, limit).await.unwrap();
+    assert_eq!(overdue(just_before, None, 9).await, [position(1)]);
+    assert_eq!(overdue(deadline, None, 9).await, [position(1), position(2)]);
+    assert_eq!(overdue(deadline, None, 1).await, [position(1)]);
+    assert_eq!(overdue(deadline, Some(position(1)), 9).await, [position(2)]);
+    assert_eq!(overdue(deadline, Some(position(2)), 9).await, []);
     history.run(CommandKind::Expire { order: placed[1].id }, Some(&placed[1]), deadline).await;
-    assert_eq!(history.orders.overdue(deadline, 9).await.unwrap(), [placed[2].id]);
+    assert_eq!(overdue(deadline, None, 9).await, [position(2)]);
+
+    // Deadlines that are the same go on by id.
+    let mut same = Vec::new();
+    for _ in 0..3 {
+        let order = history.place(1, &[1], true, at(9)).await;
+        same.push((order.expires_at.unwrap(), order.id));
+    }
+    let now = same[0].0;
+    let first = overdue(now, Some(position(0)), 2).await;
+    let rest = overdue(now, first.last().copied(), 2).await;
+    assert_eq!([first, rest].concat(), same);
 }
 
 #[tokio::test]

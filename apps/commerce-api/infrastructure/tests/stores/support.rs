@@ -77,7 +77,7 @@ impl Stores {
             birth_date: None,
             gender: None,
         };
-        self.accounts.add_user(user, NOW).await.unwrap().id
+        self.accounts.add_user(user, NOW, None).await.unwrap().id
     }
 
     pub async fn like(&self, user: UserId, product: ProductId, active: bool, changed_at: Timestamp) {

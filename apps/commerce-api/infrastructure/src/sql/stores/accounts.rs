@@ -1,14 +1,16 @@
 use async_trait::async_trait;
 use commerce_api_application::ports::{
-    AccountStore, Credentials, IdSource, LedgerPage, NewBuyer, NewUser, Profile, StorageError, Taken,
+    AccountStore, AuditEntry, Credentials, IdSource, LedgerPage, NewBuyer, NewUser, Profile, StorageError,
+    Taken,
 };
 use commerce_api_domain::{LedgerEntry, LedgerId, LedgerKind, Money, OrderId, Role, Timestamp, UserId};
 use commerce_database::{Column, Database, Insert};
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 
-use super::buyers;
+use super::buyers::{self, NewBuyers};
 use super::query::{Failure, all, insert_new, one, select};
 use crate::sql::decode::Columns;
+use crate::sql::unit_of_work::records;
 
 /// [`AccountStore`] on SQL.
 #[derive(Debug, Clone)]
@@ -57,10 +59,15 @@ fn profile(row: &mut Columns<'_>) -> Result<Profile, StorageError> {
 
 #[async_trait]
 impl AccountStore for SqlAccounts {
-    async fn add_user(&self, user: NewUser, at: Timestamp) -> Result<Profile, Taken> {
+    async fn add_user(
+        &self,
+        user: NewUser,
+        at: Timestamp,
+        audit: Option<AuditEntry>,
+    ) -> Result<Profile, Taken> {
         let login_id = user.login_id.clone();
         let added = self.db.write("add_user", move |tx| {
-            let user = user.clone();
+            let (user, audit) = (user.clone(), audit.clone());
             Box::pin(async move {
                 let mut row = USER.rows();
                 row.push([
@@ -75,6 +82,7 @@ impl AccountStore for SqlAccounts {
                 ]);
                 // Which of the two keys refused it is found out below.
                 let id = insert_new(tx, &USER, &row, Taken::Email).await?;
+                records::audit(tx, audit.as_slice()).await?;
                 Ok::<_, Failure<Taken>>(Profile {
                     id: UserId(id),
                     login_id: user.login_id,
@@ -154,9 +162,10 @@ impl AccountStore for SqlAccounts {
         ids: &dyn IdSource,
         at: Timestamp,
         sessions_expire_at: Timestamp,
+        audit: AuditEntry,
     ) -> Result<Vec<UserId>, StorageError> {
         let ledger_ids = buyers.iter().map(|_| ids.uuid()).collect();
-        buyers::add(&self.db, buyers, ledger_ids, at, sessions_expire_at).await
+        buyers::add(&self.db, NewBuyers { buyers, ledger_ids, at, sessions_expire_at, audit }).await
     }
 }
 

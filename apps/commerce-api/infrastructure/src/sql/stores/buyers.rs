@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use commerce_api_application::ports::{NewBuyer, StorageError};
+use commerce_api_application::ports::{AuditEntry, NewBuyer, StorageError};
 use commerce_api_domain::{LedgerKind, Role, Timestamp, UserId};
 use commerce_database::{Column, Database, Insert, Lock, RowValue, Select, WriteTransaction};
 use sea_orm::ConnectionTrait;
@@ -13,6 +13,7 @@ use super::accounts::USER;
 use super::query::{Failure, decoded, insert_rows};
 use super::sessions::SESSION;
 use crate::sql::decode::undecodable;
+use crate::sql::unit_of_work::records;
 
 /// No argon2 hash, so no password fits it.
 const NO_PASSWORD: &str = "!";
@@ -33,32 +34,30 @@ const CHARGE: Insert = Insert {
     ],
 };
 
-/// Four statements, whatever the number of buyers: users, their ids, charges, sessions.
-pub(super) async fn add(
-    db: &Database,
-    buyers: Vec<NewBuyer>,
-    ledger_ids: Vec<Uuid>,
-    at: Timestamp,
-    sessions_expire_at: Timestamp,
-) -> Result<Vec<UserId>, StorageError> {
-    if buyers.is_empty() {
+/// Buyers to add, and an id for the charge of each.
+pub(super) struct NewBuyers {
+    pub buyers: Vec<NewBuyer>,
+    pub ledger_ids: Vec<Uuid>,
+    pub at: Timestamp,
+    pub sessions_expire_at: Timestamp,
+    pub audit: AuditEntry,
+}
+
+/// Five statements, whatever the number of buyers: users, their ids, charges, sessions, the entry of the audit log.
+pub(super) async fn add(db: &Database, new: NewBuyers) -> Result<Vec<UserId>, StorageError> {
+    if new.buyers.is_empty() {
         return Ok(Vec::new());
     }
-    let buyers = Arc::new((buyers, ledger_ids));
+    let new = Arc::new(new);
     let added = db.write("add_buyers", move |tx| {
-        let buyers = buyers.clone();
-        Box::pin(async move { run(tx, &buyers.0, &buyers.1, at, sessions_expire_at).await })
+        let new = new.clone();
+        Box::pin(async move { run(tx, &new).await })
     });
     added.await.map_err(Failure::into_port)
 }
 
-async fn run(
-    tx: &WriteTransaction,
-    buyers: &[NewBuyer],
-    ledger_ids: &[Uuid],
-    at: Timestamp,
-    sessions_expire_at: Timestamp,
-) -> Result<Vec<UserId>, Failure<StorageError>> {
+async fn run(tx: &WriteTransaction, new: &NewBuyers) -> Result<Vec<UserId>, Failure<StorageError>> {
+    let NewBuyers { buyers, ledger_ids, at, sessions_expire_at, audit } = new;
     let at = at.as_micros();
     let mut users = USER.rows();
     for buyer in buyers {
@@ -107,5 +106,6 @@ async fn run(
     }
     insert_rows(tx, &CHARGE, &charges).await?;
     insert_rows(tx, &SESSION, &sessions).await?;
+    records::audit(tx, std::slice::from_ref(audit)).await?;
     Ok(added)
 }

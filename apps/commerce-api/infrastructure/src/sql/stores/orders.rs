@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use commerce_api_application::ports::{OrderFilter, OrderQueries, StorageError};
+use commerce_api_application::ports::{OrderFilter, OrderPosition, OrderQueries, StorageError};
 use commerce_api_domain::{
     IssuedCouponId, Order, OrderId, OrderLine, OrderStatus, Payment, PaymentEventRecord, PaymentId,
     Timestamp, UserId,
@@ -120,15 +120,23 @@ fn filtered(filter: &OrderFilter) -> SelectStatement {
     statement
 }
 
-fn past_deadline(now: Timestamp, limit: u64) -> SelectStatement {
-    Query::select()
-        .column("id")
+fn past_deadline(now: Timestamp, after: Option<OrderPosition>, limit: u64) -> SelectStatement {
+    let mut statement = Query::select();
+    statement
+        .columns(["expires_at", "id"])
         .from("orders")
         .and_where(Expr::col("status").eq(OrderStatus::PaymentPending.name()))
         .and_where(Expr::col("expires_at").lte(now.as_micros()))
         .order_by("expires_at", sea_query::Order::Asc)
-        .limit(limit)
-        .take()
+        .order_by("id", sea_query::Order::Asc)
+        .limit(limit);
+    if let Some((deadline, id)) = after {
+        let (deadline, id) = (deadline.as_micros(), id.0);
+        statement
+            .and_where(Expr::col("expires_at").gte(deadline))
+            .and_where(Expr::col("expires_at").gt(deadline).or(Expr::col("id").gt(id)));
+    }
+    statement
 }
 
 #[async_trait]
@@ -161,9 +169,14 @@ impl OrderQueries for SqlOrders {
         all(&self.db.reader_named("payment_history"), &statement, payment_event).await
     }
 
-    async fn overdue(&self, now: Timestamp, limit: u64) -> Result<Vec<OrderId>, StorageError> {
+    async fn overdue(
+        &self,
+        now: Timestamp,
+        after: Option<OrderPosition>,
+        limit: u64,
+    ) -> Result<Vec<OrderPosition>, StorageError> {
         let reader = self.db.reader_named("overdue");
-        all(&reader, &past_deadline(now, limit), |row| row.take().map(OrderId)).await
+        all(&reader, &past_deadline(now, after, limit), |row| Ok((row.time()?, OrderId(row.take()?)))).await
     }
 }
 
@@ -200,9 +213,12 @@ mod tests {
         let everybody = plan(&db, &filtered(&OrderFilter { user: None, ..own })).await;
         assert!(everybody.contains("idx_orders_created (created_at<?)"), "{everybody}");
         assert!(!everybody.contains("TEMP B-TREE"), "{everybody}");
-        let overdue = plan(&db, &past_deadline(Timestamp::default(), 10)).await;
-        assert!(overdue.contains("idx_orders_status_expires (status=? AND expires_at<?)"), "{overdue}");
-        assert!(!overdue.contains("TEMP B-TREE"), "{overdue}");
+        let first = plan(&db, &past_deadline(Timestamp::default(), None, 10)).await;
+        assert!(first.contains("idx_orders_status_expires (status=? AND expires_at<?)"), "{first}");
+        let next = plan(&db, &past_deadline(Timestamp::default(), after, 10)).await;
+        let range = "idx_orders_status_expires (status=? AND expires_at>? AND expires_at<?)";
+        assert!(next.contains(range), "{next}");
+        assert!(!first.contains("TEMP B-TREE") && !next.contains("TEMP B-TREE"), "{first}\n{next}");
         db.close().await;
     }
 }

@@ -1,7 +1,9 @@
 use async_trait::async_trait;
-use commerce_api_application::ports::{NewSession, SessionOwner, SessionStore, StorageError, TokenHash};
+use commerce_api_application::ports::{
+    NewSession, SessionOwner, SessionStore, SessionTouch, StorageError, TokenHash,
+};
 use commerce_api_domain::{Role, Timestamp, UserId};
-use commerce_database::{Column, Database, Insert};
+use commerce_database::{Column, Database, Insert, Template, Update};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -25,6 +27,18 @@ pub(super) const SESSION: Insert = Insert {
         Column::int("created_at"),
     ],
 };
+
+const TOUCHED: Update = Update {
+    table: "sessions",
+    columns: &[Column::bytes("hash"), Column::int("expires_at"), Column::int("touched_at")],
+    keys: &["hash"],
+    set: &["expires_at", "touched_at"],
+    expect: &[],
+};
+
+/// One that is over stays over, and another node's later use is not undone.
+const STILL_OPEN: Template =
+    Template::new("sessions.expires_at > v.touched_at AND sessions.expires_at < v.expires_at");
 
 impl SqlSessions {
     /// Works on `db`, which has the schema of this code.
@@ -74,21 +88,19 @@ impl SessionStore for SqlSessions {
         one(&self.db.reader_named("find_session"), &statement, owner).await
     }
 
-    async fn touch(
-        &self,
-        hash: TokenHash,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<(), StorageError> {
-        let mut statement = Query::update();
-        statement
-            .table("sessions")
-            .value("expires_at", expires_at.as_micros())
-            .value("touched_at", now.as_micros())
-            .and_where(Expr::col("hash").eq(hash.0.as_slice()))
-            // One that is over stays over.
-            .and_where(Expr::col("expires_at").gt(now.as_micros()));
-        self.run("touch_session", self.db.dialect().backend().build(&statement)).await
+    async fn touch(&self, touches: &[SessionTouch]) -> Result<(), StorageError> {
+        let mut rows = TOUCHED.rows();
+        for touch in touches {
+            rows.push([
+                touch.hash.0.as_slice().into(),
+                touch.expires_at.as_micros().into(),
+                touch.at.as_micros().into(),
+            ]);
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.run("touch_sessions", TOUCHED.statement_where(self.db.dialect(), &rows, &STILL_OPEN)).await
     }
 
     async fn end(&self, hash: TokenHash) -> Result<(), StorageError> {

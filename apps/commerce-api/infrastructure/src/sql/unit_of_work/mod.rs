@@ -102,7 +102,7 @@ impl Storage for SqlStorage {
     }
 
     async fn begin(&self, name: &'static str) -> Result<Box<dyn UnitOfWork>, StorageError> {
-        let tx = self.db.begin_write(name).await.map_err(storage)?;
+        let tx = self.db.begin_write_waiting(name).await.map_err(storage)?;
         Ok(Box::new(SqlUnitOfWork { tx }))
     }
 }
