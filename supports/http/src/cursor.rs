@@ -2,10 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use crate::extract::whole_number;
 use crate::problem::Problem;
 
 /// Characters that a cursor may have; longer ones were not made here.
@@ -35,8 +36,7 @@ pub fn decode<T: DeserializeOwned>(tag: &str, cursor: &str) -> Result<T, Problem
 /// Items of a page: 1 to 100, 20 unless the caller says otherwise.
 ///
 /// As a query parameter: `#[serde(default)] limit: PageLimit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(try_from = "u32")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(value_type = u32, minimum = 1, maximum = 100, default = 20)]
 pub struct PageLimit(u32);
 
@@ -55,6 +55,13 @@ impl PageLimit {
 impl Default for PageLimit {
     fn default() -> Self {
         Self(Self::DEFAULT)
+    }
+}
+
+impl<'de> Deserialize<'de> for PageLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let items = whole_number(deserializer, 1..=i64::from(Self::MAX))?;
+        u32::try_from(items).map(Self).map_err(D::Error::custom)
     }
 }
 

@@ -13,7 +13,9 @@ pub mod track;
 
 pub use context::{EntropySource, RequestContext};
 pub use cursor::{Page, PageLimit};
-pub use extract::{BodyLimit, IdempotencyKey, IfMatch, Json, JsonBytes, Path, Query, etag};
+pub use extract::{
+    BodyDeadline, BodyLimit, IdempotencyKey, IfMatch, Json, JsonBytes, Path, Query, etag, whole_number,
+};
 pub use policy::{
     AccessGate, AuthUnavailable, Authenticator, BearerToken, Caller, MaybeCaller, Policy, PolicyTable,
     Principal,

@@ -235,8 +235,8 @@ mod tests {
 
     #[test]
     fn empty_members_are_left_out() {
-        let body =
-            Problem::not_found("ORDER_NOT_FOUND", "No such order").to_bytes(&RequestContext::detached());
+        let body = Problem::new(StatusCode::NOT_FOUND, "ORDER_NOT_FOUND", "No such order")
+            .to_bytes(&RequestContext::detached());
         let body: Value = serde_json::from_slice(&body).unwrap();
         for member in ["detail", "instance", "traceId", "errors"] {
             assert!(body.get(member).is_none(), "{member}");

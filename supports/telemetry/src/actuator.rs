@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::exposition;
-use crate::guard::DetailsGuard;
+use crate::guard::{Access, DetailsGuard};
 use crate::health::{HealthRegistry, HealthStatus, Probe};
 use crate::metrics::MetricsHandle;
 
@@ -60,7 +60,7 @@ impl ActuatorState {
     }
 }
 
-/// The routes under `/actuator`. The status, liveness and readiness are public; the guard decides about the
+/// The routes under `/actuator`, to be merged into a router that [`commerce_http::track::track`] is layered on. The status, liveness and readiness are public; the guard decides about the
 /// rest, and about the components of a health answer.
 pub fn router(state: ActuatorState) -> Router {
     let guarded = Router::new()
@@ -80,10 +80,12 @@ pub fn router(state: ActuatorState) -> Router {
 
 async fn details_only(State(state): State<ActuatorState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    if state.0.guard.allows(&parts).await {
-        return next.run(Request::from_parts(parts, body)).await;
-    }
-    Problem::authentication_required()
+    let refusal = match state.0.guard.access(&parts).await {
+        Access::Granted => return next.run(Request::from_parts(parts, body)).await,
+        Access::Denied => Problem::forbidden(),
+        Access::Anonymous => Problem::authentication_required(),
+    };
+    refusal
         .detail(
             "this endpoint is for administrators, for the scrape token, and for callers on the same machine",
         )
@@ -116,7 +118,7 @@ fn base_url(headers: &HeaderMap) -> String {
 async fn health(State(state): State<ActuatorState>, parts: Parts, probe: Probe) -> Response {
     let report = state.0.health.report(probe).await;
     let mut body = json!({"status": report.status});
-    if state.0.guard.allows(&parts).await {
+    if state.0.guard.access(&parts).await == Access::Granted {
         body["components"] = json!(report.components);
     }
     if probe == Probe::All {
@@ -168,7 +170,12 @@ async fn metric(
     exposition::find(&families, &name)
         .and_then(|family| family.to_actuator(&name, &tags))
         .map(Json)
-        .ok_or_else(|| Problem::not_found("METRIC_NOT_FOUND", "No metric has this name and these tags"))
+        .ok_or_else(metric_not_found)
+}
+
+fn metric_not_found() -> Problem {
+    let title = "No metric has this name and these tags";
+    Problem::not_found("METRIC_NOT_FOUND", title, "/actuator/metrics lists the names")
 }
 
 async fn prometheus(State(state): State<ActuatorState>) -> impl IntoResponse {

@@ -15,26 +15,39 @@ use subtle::ConstantTimeEq as _;
 const PROXY_HEADERS: [&str; 6] =
     ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
+/// What a guard says of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Nothing is known of the caller.
+    Anonymous,
+    /// The caller is known and has no right to details.
+    Denied,
+    /// The caller may see details.
+    Granted,
+}
+
 /// Decides whether a request may see details.
 #[async_trait]
 pub trait DetailsGuard: Send + Sync {
     /// Whether it may.
-    async fn allows(&self, parts: &Parts) -> bool;
+    async fn access(&self, parts: &Parts) -> Access;
 }
 
-/// Admits whom one of its guards admits.
+/// Admits whom one of its guards admits, and knows whom one of them knows.
 #[derive(Clone)]
 pub struct AnyOf(pub Vec<Arc<dyn DetailsGuard>>);
 
 #[async_trait]
 impl DetailsGuard for AnyOf {
-    async fn allows(&self, parts: &Parts) -> bool {
+    async fn access(&self, parts: &Parts) -> Access {
+        let mut best = Access::Anonymous;
         for guard in &self.0 {
-            if guard.allows(parts).await {
-                return true;
+            best = best.max(guard.access(parts).await);
+            if best == Access::Granted {
+                break;
             }
         }
-        false
+        best
     }
 }
 
@@ -69,8 +82,8 @@ impl std::fmt::Debug for LoopbackOr {
 
 #[async_trait]
 impl DetailsGuard for LoopbackOr {
-    async fn allows(&self, parts: &Parts) -> bool {
-        is_local(parts) || self.has_token(&parts.headers)
+    async fn access(&self, parts: &Parts) -> Access {
+        if is_local(parts) || self.has_token(&parts.headers) { Access::Granted } else { Access::Anonymous }
     }
 }
 
@@ -105,7 +118,7 @@ mod tests {
         if let Some(peer) = peer {
             parts.extensions.insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
         }
-        guard.allows(&parts).await
+        guard.access(&parts).await == Access::Granted
     }
 
     #[tokio::test]
@@ -160,5 +173,29 @@ mod tests {
         assert!(allows(&guard, None, &[("authorization", "Bearer b")]).await);
         assert!(!allows(&guard, None, &[("authorization", "Bearer c")]).await);
         assert!(!allows(&AnyOf(Vec::new()), Some("127.0.0.1:1"), &[]).await);
+    }
+
+    #[tokio::test]
+    async fn a_known_caller_is_denied_and_an_unknown_one_anonymous() {
+        struct Says(Access);
+
+        #[async_trait]
+        impl DetailsGuard for Says {
+            async fn access(&self, _parts: &Parts) -> Access {
+                self.0
+            }
+        }
+
+        let (parts, ()) = Request::new(()).into_parts();
+        let cases = [
+            (vec![], Access::Anonymous),
+            (vec![Access::Anonymous], Access::Anonymous),
+            (vec![Access::Denied, Access::Anonymous], Access::Denied),
+            (vec![Access::Denied, Access::Granted, Access::Anonymous], Access::Granted),
+        ];
+        for (said, access) in cases {
+            let guards = said.iter().map(|said| -> Arc<dyn DetailsGuard> { Arc::new(Says(*said)) });
+            assert_eq!(AnyOf(guards.collect()).access(&parts).await, access, "{said:?}");
+        }
     }
 }

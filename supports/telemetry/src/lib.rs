@@ -9,7 +9,7 @@ pub mod metrics;
 mod process;
 
 pub use actuator::{ActuatorState, BuildInfo};
-pub use guard::{AnyOf, DetailsGuard, LoopbackOr};
+pub use guard::{Access, AnyOf, DetailsGuard, LoopbackOr};
 pub use health::{Health, HealthIndicator, HealthRegistry, HealthStatus, Probe, Readiness};
 pub use logging::{LogFormat, LoggingError};
 pub use metrics::{MetricsError, MetricsHandle};

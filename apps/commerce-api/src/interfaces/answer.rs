@@ -83,9 +83,7 @@ pub fn respond(reply: Result<DeskReply, SubmitError>) -> Answered {
             response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
             Ok(response)
         }
-        DeskReply::KeyReused => Err(Problem::idempotency_key_reused()
-            .detail("a new operation needs a new key; a repetition needs the same body")
-            .into()),
+        DeskReply::KeyReused => Err(Problem::idempotency_key_reused().into()),
         DeskReply::Decided { decision, answer: None } => {
             tracing::error!(?decision, "a keyed command was decided without an answer");
             Err(Problem::internal().into())

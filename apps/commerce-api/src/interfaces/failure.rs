@@ -77,6 +77,7 @@ pub fn update_refused(error: &UpdateRefused, taken: &'static str) -> Problem {
         UpdateRefused::NotFound => product_not_found(),
         UpdateRefused::BrandNotFound => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "BRAND_NOT_FOUND", "The brand does not exist")
+                .detail("no brand has the id of brandId")
                 .field("/brandId", "no such brand")
         }
         UpdateRefused::Taken(_) => {
@@ -89,12 +90,12 @@ pub fn update_refused(error: &UpdateRefused, taken: &'static str) -> Problem {
 
 /// 404 `PRODUCT_NOT_FOUND`.
 pub fn product_not_found() -> Problem {
-    Problem::not_found("PRODUCT_NOT_FOUND", "The product does not exist")
+    Problem::not_found("PRODUCT_NOT_FOUND", "The product does not exist", "no product has this id")
 }
 
 /// 404 `USER_NOT_FOUND`.
 pub fn user_not_found() -> Problem {
-    Problem::not_found("USER_NOT_FOUND", "The account does not exist")
+    Problem::not_found("USER_NOT_FOUND", "The account does not exist", "no account has this id")
 }
 
 /// An error and its sources in one line.

@@ -22,7 +22,7 @@ use commerce_http::policy::enforce;
 use commerce_http::track::track;
 use commerce_http::{AccessGate, Authenticator, BodyLimit, EntropySource, PolicyTable, Problem};
 use http::HeaderValue;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use utoipa::openapi::OpenApi;
 
 pub use auth::SessionAuthenticator;
@@ -64,10 +64,13 @@ pub fn openapi() -> OpenApi {
 }
 
 /// Every route, held to its policy, traced, measured and bounded, and the document of them.
+///
+/// `operator` is traced and measured as well, and decides for itself who may call it; the document does not have it.
 pub fn router(
     facades: Facades,
     entropy: Arc<dyn EntropySource>,
     authenticator: Arc<dyn Authenticator>,
+    operator: axum::Router,
 ) -> Result<(axum::Router, OpenApi), Unguarded> {
     let (router, document) = v1::router().split_for_parts();
     let table = policies(&document)?;
@@ -76,6 +79,7 @@ pub fn router(
     let mut router = router
         .with_state(Arc::new(facades))
         .route_layer(from_fn_with_state(gate, enforce))
+        .merge(operator)
         .layer(map_response(private_unless_said));
     if serves_docs {
         router = router.merge(docs::router(document.clone()));
@@ -84,12 +88,19 @@ pub fn router(
     let router = router
         .fallback(async || Problem::route_not_found())
         .layer(Extension(BodyLimit(BODY_BYTES_MAX)))
-        .layer(from_fn_with_state(entropy, track));
+        .layer(from_fn_with_state(entropy, track))
+        .layer(map_response(unsniffed));
     Ok((router, document))
 }
 
 fn policies(document: &OpenApi) -> Result<PolicyTable, Unguarded> {
     PolicyTable::from_openapi(document).map_err(Unguarded)
+}
+
+/// What is answered is what it says that it is: no browser may guess.
+async fn unsniffed(mut response: Response) -> Response {
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 /// No cache may keep what a handler did not call public.

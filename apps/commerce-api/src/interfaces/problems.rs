@@ -50,6 +50,7 @@ problems! {
     /// Operations with a body.
     BadBody {
         400 => "MALFORMED_REQUEST, UNKNOWN_FIELD, INVALID_PARAMETER",
+        408 => "REQUEST_TIMEOUT",
         413 => "PAYLOAD_TOO_LARGE",
         415 => "UNSUPPORTED_MEDIA_TYPE",
     }
@@ -57,6 +58,7 @@ problems! {
     BadKeyed {
         400 => "MALFORMED_REQUEST, UNKNOWN_FIELD, INVALID_PARAMETER, IDEMPOTENCY_KEY_REQUIRED, \
                 IDEMPOTENCY_KEY_INVALID",
+        408 => "REQUEST_TIMEOUT",
         413 => "PAYLOAD_TOO_LARGE",
         415 => "UNSUPPORTED_MEDIA_TYPE",
     }

@@ -167,6 +167,8 @@ async fn an_unused_session_ends() {
     let user = shop.user("shopper", Role::Customer).await;
     shop.clock.advance(std::time::Duration::from_hours(11));
     shop.get("/api/v1/users/me").by(&user).send().await.expect(200);
+    // As the scheduler does.
+    shop.accounts.flush_touches().await.unwrap();
     shop.clock.advance(std::time::Duration::from_hours(11));
     shop.get("/api/v1/users/me").by(&user).send().await.expect(200);
     shop.clock.advance(std::time::Duration::from_hours(13));

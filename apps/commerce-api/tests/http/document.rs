@@ -87,7 +87,9 @@ fn assert_responses(name: &str, operation: &Value) {
     assert!(!admin || responses.contains_key("403"), "{name}");
     let has_input = operation["parameters"].is_array() || operation["requestBody"].is_object();
     assert!(!has_input || responses.contains_key("400"), "{name}");
-    assert_eq!(operation["requestBody"].is_object(), responses.contains_key("413"), "{name}");
+    for status in ["408", "413", "415"] {
+        assert_eq!(operation["requestBody"].is_object(), responses.contains_key(status), "{name} {status}");
+    }
     for (status, response) in responses {
         let kind = if status.starts_with('2') { "application/json" } else { "application/problem+json" };
         assert!(status == "204" || response["content"][kind].is_object(), "{name} {status}");
@@ -101,6 +103,7 @@ async fn the_document_and_its_page_are_served() {
     let redirect = shop.get(PAGE_PATH).send().await.expect(303);
     let page = shop.get(redirect.header("location")).send().await.expect(200);
     assert!(page.header("content-type").starts_with("text/html"));
+    assert_eq!((page.header("x-frame-options"), page.header("referrer-policy")), ("DENY", "no-referrer"));
     let page = String::from_utf8(page.body.to_vec()).unwrap();
     let initializer = shop.get(&format!("{PAGE_PATH}/swagger-initializer.js")).send().await.expect(200);
     let initializer = String::from_utf8(initializer.body.to_vec()).unwrap();

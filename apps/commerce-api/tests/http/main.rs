@@ -4,9 +4,12 @@
 
 mod access;
 mod bad_input;
+mod bodies;
 mod document;
 mod keys;
+mod operator;
 mod pages;
+mod parameters;
 mod shapes;
 mod shopping;
 mod support;

@@ -145,6 +145,8 @@ async fn a_view_counts_once_per_viewer_in_half_an_hour() {
         shop.get(path).by(&shopper).coming_from(address(1)).send().await.expect(200);
         shop.get(path).coming_from(address(1)).send().await.expect(200);
         shop.get(path).coming_from(address(2)).send().await.expect(200);
+        // Nobody saw it.
+        shop.call("HEAD", path).coming_from(address(3)).send().await.expect(200);
         // Nothing is known of this one.
         shop.get(path).send().await.expect(200);
     }

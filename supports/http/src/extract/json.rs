@@ -1,27 +1,20 @@
 //! JSON bodies: bounded, strict, with the place of the fault.
 
-use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::body::read_json;
 use super::reason::{self, Kind};
+use super::strict::Strict;
 use crate::problem::Problem;
-
-/// Bytes that a body may have unless a [`BodyLimit`] says otherwise.
-pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Levels of arrays and objects that a body may have.
 pub const JSON_DEPTH_MAX: usize = 32;
-
-/// Bytes that a body may have, set for a router by `.layer(axum::Extension(BodyLimit(n)))`.
-#[derive(Debug, Clone, Copy)]
-pub struct BodyLimit(pub usize);
 
 /// A JSON body, also as a response.
 #[derive(Debug, Clone, Copy)]
@@ -48,11 +41,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBytes<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            return Err(Problem::unsupported_media_type());
-        }
-        let bytes_max = request.extensions().get::<BodyLimit>().map_or(BODY_BYTES_MAX, |limit| limit.0);
-        let raw = read_body(request, bytes_max).await?;
+        let raw = read_json(request).await?;
         let value = parse(&raw)?;
         Ok(Self { value, raw })
     }
@@ -72,30 +61,6 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
-}
-
-async fn read_body(request: Request<Body>, bytes_max: usize) -> Result<Bytes, Problem> {
-    let announced =
-        request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
-        return Err(Problem::payload_too_large(bytes_max));
-    }
-    match Limited::new(request.into_body(), bytes_max).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if is_too_long(error.as_ref()) => Err(Problem::payload_too_large(bytes_max)),
-        Err(_) => Err(Problem::malformed("the body ended early")),
-    }
-}
-
-fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source())
-        .any(<dyn std::error::Error>::is::<LengthLimitError>)
-}
-
 fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
     if raw.iter().all(u8::is_ascii_whitespace) {
         return Err(Problem::malformed("the body is empty"));
@@ -104,7 +69,8 @@ fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
         return Err(Problem::malformed(format!("the JSON is nested deeper than {JSON_DEPTH_MAX} levels")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(raw);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refusal(&error))?;
+    let value =
+        serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(|error| refusal(&error))?;
     deserializer.end().map_err(|_| Problem::malformed("there is more after the JSON value"))?;
     Ok(value)
 }
@@ -115,7 +81,7 @@ fn refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
         let (line, column) = (inner.line(), inner.column());
         return Problem::malformed(format!("not valid JSON at line {line}, column {column}"));
     }
-    let reason = reason::read(&inner.to_string());
+    let reason = reason::read(&inner.to_string(), "field");
     let pointer = reason::pointer(error.path(), reason.field.as_deref());
     match reason.kind {
         Kind::UnknownField => Problem::unknown_field(pointer, reason.detail),
@@ -145,6 +111,7 @@ fn is_deeper_than(raw: &[u8], depth_max: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use axum::Router;
+    use axum::body::Body;
     use axum::routing::post;
     use http::StatusCode;
     use serde::Deserialize;
@@ -181,10 +148,6 @@ mod tests {
         Router::new()
             .route("/orders", post(|Json(order): Json<Order>| async { Json(order) }))
             .route("/raw", post(|body: JsonBytes<Order>| async move { body.raw }))
-            .route(
-                "/small",
-                post(|Json(order): Json<Order>| async { Json(order) }).layer(axum::Extension(BodyLimit(20))),
-            )
     }
 
     async fn post_to(path: &str, content_type: &str, body: impl Into<Body>) -> (StatusCode, Value) {
@@ -220,17 +183,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_media_type_is_415() {
-        for kind in ["", "text/plain", "application/x-www-form-urlencoded", "text/application/json"] {
-            let (status, body) = post_to("/orders", kind, "{}").await;
-            assert_eq!(
-                (status, &body["code"]),
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, &json!("UNSUPPORTED_MEDIA_TYPE"))
-            );
-        }
-    }
-
-    #[tokio::test]
     async fn wrong_values_are_pointed_at() {
         let cases = [
             (
@@ -246,6 +198,10 @@ mod tests {
             (r#"{"lines":[],"card":"AMEX"}"#, "/card"),
             ("{}", "/lines"),
             ("7", ""),
+            ("[[]]", ""),
+            (r#"[[{"productId":1,"quantity":1}],null,null]"#, ""),
+            (r#"{"lines":[{"productId":1,"quantity":1},[1,1]]}"#, "/lines/1"),
+            (r#"{"lines":{}}"#, "/lines"),
         ];
         for (body, pointer) in cases {
             let (status, code, at, detail) = refused(body).await;
@@ -255,6 +211,20 @@ mod tests {
                 "{body}"
             );
             assert!(!detail.is_empty() && !detail.contains("struct"), "{detail}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_expected_is_said_in_the_words_of_json() {
+        let cases = [
+            ("[[],null,null]", "expected an object"),
+            (r#"{"lines":[[1,1]]}"#, "expected an object"),
+            (r#"{"lines":[7]}"#, "expected an object"),
+            (r#"{"lines":{}}"#, "expected an array"),
+            (r#"{"lines":[],"card":"AMEX"}"#, "expected `SAMSUNG` or `KB`"),
+        ];
+        for (body, detail) in cases {
+            assert_eq!(refused(body).await.3, detail, "{body}");
         }
     }
 
@@ -282,38 +252,5 @@ mod tests {
         }
         let allowed = format!(r#"{{"lines":[],"nested":{}"\"[[{{"{}}}"#, "[".repeat(31), "]".repeat(31));
         assert_eq!(post_to("/orders", "application/json", allowed).await.0, StatusCode::OK);
-    }
-
-    #[tokio::test]
-    async fn the_body_is_bounded_to_the_byte() {
-        let fitting = |bytes: usize| {
-            let head = r#"{"lines":[],"nested":""#;
-            format!("{head}{}\"}}", "x".repeat(bytes - head.len() - 2))
-        };
-        let (status, _) = post_to("/orders", "application/json", fitting(BODY_BYTES_MAX)).await;
-        assert_eq!(status, StatusCode::OK);
-        let (status, code, _, _) = refused(fitting(BODY_BYTES_MAX + 1)).await;
-        assert_eq!((status, code.as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"));
-        assert_eq!(post_to("/small", "application/json", fitting(40)).await.0, StatusCode::PAYLOAD_TOO_LARGE);
-    }
-
-    #[tokio::test]
-    async fn a_length_only_announced_or_never_announced_is_bounded_too() {
-        let request = Request::post("/orders")
-            .header(CONTENT_TYPE, "application/json")
-            .header(CONTENT_LENGTH, BODY_BYTES_MAX + 1)
-            .body(Body::empty())
-            .unwrap();
-        assert_eq!(testing::send(&app(), request).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
-        let chunks = std::iter::repeat_n(Bytes::from_static(&[b' '; 1024]), 65).map(Ok::<_, std::io::Error>);
-        let (status, code, _, _) = refused(Body::from_stream(futures::stream::iter(chunks))).await;
-        assert_eq!((status, code.as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"));
-    }
-
-    #[tokio::test]
-    async fn a_body_that_breaks_off_is_malformed() {
-        let chunks = [Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("gone"))];
-        let (status, code, _, _) = refused(Body::from_stream(futures::stream::iter(chunks))).await;
-        assert_eq!((status, code.as_str()), (StatusCode::BAD_REQUEST, "MALFORMED_REQUEST"));
     }
 }

@@ -1,22 +1,26 @@
 //! Path and query parameters with problems that name the parameter.
 
-use std::error::Error;
+use std::borrow::Cow;
 
-use axum::extract::path::ErrorKind;
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
+use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
+use serde::de::value::{Error as TextError, MapDeserializer};
+use serde_path_to_error::Error as Located;
 
-use super::reason::{self, Kind};
+use super::reason::{self, Kind, Reason};
+use super::text::{MISFIT, PathTexts, Text};
 use crate::problem::Problem;
 
-/// Path parameters, as [`axum::extract::Path`] reads them.
+const NOT_UTF8: &str = "expected percent-encoded UTF-8";
+
+/// Path parameters: a struct takes them by name, a tuple in order, every other type is the only one.
 #[derive(Debug, Clone, Copy)]
 pub struct Path<T>(pub T);
 
-/// The query string, as [`axum::extract::Query`] reads it. Unknown parameters are refused when `T` has
-/// `#[serde(deny_unknown_fields)]`.
+/// The query string. Unknown parameters are refused when `T` has `#[serde(deny_unknown_fields)]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<T>(pub T);
 
@@ -24,10 +28,14 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match axum::extract::Path::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(path_refusal(rejection, parts, state).await),
-        }
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| undecoded(&rejection))?;
+        let texts: Vec<_> = params.iter().collect();
+        let names: Vec<_> = texts.iter().map(|(name, _)| *name).collect();
+        serde_path_to_error::deserialize(PathTexts(texts))
+            .map(Self)
+            .map_err(|error| path_refusal(&error, &names))
     }
 }
 
@@ -35,32 +43,64 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        match axum::extract::Query::try_from_uri(&parts.uri) {
-            Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(query_refusal(&rejection)),
-        }
+        let pairs = pairs(parts.uri.query().unwrap_or_default())?;
+        let pairs = pairs.into_iter().map(|(name, value)| (name, Text(value)));
+        let deserializer = MapDeserializer::<_, TextError>::new(pairs);
+        serde_path_to_error::deserialize(deserializer).map(Self).map_err(|error| query_refusal(&error))
     }
 }
 
-async fn path_refusal<S: Send + Sync>(rejection: PathRejection, parts: &mut Parts, state: &S) -> Problem {
-    let PathRejection::FailedToDeserializePathParams(error) = rejection else { return misuse(&rejection) };
-    let names: Vec<String> = RawPathParams::from_request_parts(parts, state)
-        .await
-        .map(|params| params.iter().map(|(name, _)| name.to_owned()).collect())
-        .unwrap_or_default();
-    let only = || names.first().filter(|_| names.len() == 1).cloned();
-    let (name, detail) = match error.into_kind() {
-        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => (Some(key), expected(expected_type)),
-        ErrorKind::ParseErrorAtIndex { index, expected_type, .. } => {
-            (names.get(index).cloned(), expected(expected_type))
+/// A name and its value, decoded.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+fn pairs(query: &str) -> Result<Vec<Pair<'_>>, Problem> {
+    let given = query.split('&').filter(|pair| !pair.is_empty());
+    given
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name =
+                decode(name).ok_or_else(|| Problem::malformed("the name of a parameter is not UTF-8"))?;
+            match decode(value) {
+                Some(value) => Ok((name, value)),
+                None => Err(Problem::invalid_parameter(&name, NOT_UTF8)),
+            }
+        })
+        .collect()
+}
+
+/// `application/x-www-form-urlencoded`, and none where that is not UTF-8: a replaced character would be searched for.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['+', '%']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let spaced = text.replace('+', " ");
+    percent_decode(spaced.as_bytes()).decode_utf8().ok().map(|text| Cow::Owned(text.into_owned()))
+}
+
+fn path_refusal(error: &Located<TextError>, names: &[&str]) -> Problem {
+    let message = error.inner().to_string();
+    let Reason { field, detail, .. } = reason::read(&message, "parameter");
+    // A field that is missing or unknown is one that the handler asks for and the route does not have.
+    if field.is_some() || message == MISFIT {
+        return misuse(&message);
+    }
+    let place = reason::pointer(error.path(), None);
+    let place = place.trim_start_matches('/');
+    let in_order = place.parse::<usize>().ok().and_then(|index| names.get(index).copied());
+    let name =
+        in_order.unwrap_or(if place.is_empty() { names.first().copied().unwrap_or_default() } else { place });
+    Problem::invalid_parameter(name, detail)
+}
+
+/// A path that is not UTF-8. axum tells the name of the parameter in its text only.
+fn undecoded(rejection: &RawPathParamsRejection) -> Problem {
+    match rejection {
+        RawPathParamsRejection::InvalidUtf8InPathParam(error) => {
+            let text = error.body_text();
+            Problem::invalid_parameter(text.split('`').nth(1).unwrap_or_default(), NOT_UTF8)
         }
-        ErrorKind::ParseError { expected_type, .. } => (only(), expected(expected_type)),
-        ErrorKind::DeserializeError { key, message, .. } => (Some(key), reason::read(&message).detail),
-        ErrorKind::Message(message) => (only(), reason::read(&message).detail),
-        ErrorKind::InvalidUtf8InPathParam { key } => (Some(key), "not UTF-8".to_owned()),
-        kind => return misuse(&kind),
-    };
-    Problem::invalid_parameter(name.as_deref().unwrap_or_default(), detail)
+        _ => misuse(rejection),
+    }
 }
 
 /// The handler asks for what its route does not have: our bug, not the caller's.
@@ -69,18 +109,9 @@ fn misuse(reason: &dyn std::fmt::Display) -> Problem {
     Problem::internal()
 }
 
-fn expected(type_name: &str) -> String {
-    format!("expected {}", reason::plain(type_name))
-}
-
-fn query_refusal(rejection: &QueryRejection) -> Problem {
-    type Located = serde_path_to_error::Error<serde::de::value::Error>;
-    // axum hides the error with the path behind its own; the chain still has it.
-    let located = std::iter::successors(rejection.source(), |&error| error.source())
-        .find_map(|error| error.downcast_ref::<Located>());
-    let Some(located) = located else { return Problem::malformed("the query string cannot be read") };
-    let reason = reason::read(&located.inner().to_string());
-    let pointer = reason::pointer(located.path(), reason.field.as_deref());
+fn query_refusal(error: &Located<TextError>) -> Problem {
+    let reason = reason::read(&error.inner().to_string(), "parameter");
+    let pointer = reason::pointer(error.path(), reason.field.as_deref());
     let name = pointer.trim_start_matches('/');
     match reason.kind {
         Kind::UnknownField => Problem::unknown_parameter(name, reason.detail),
@@ -139,6 +170,11 @@ mod tests {
                 "/ids/{order}/{line}",
                 get(|Path(i): Path<Ids>| async move { format!("{} {}", i.order, i.line) }),
             )
+            .route("/strange/{id}", get(|Path(i): Path<Ids>| async move { i.line.to_string() }))
+            .route(
+                "/pairs",
+                get(|Query(pairs): Query<Vec<(String, String)>>| async move { format!("{pairs:?}") }),
+            )
             .route("/wrong/{id}", get(|Path((a, _)): Path<(i64, i64)>| async move { a.to_string() }))
             .route("/search", get(|Query(search): Query<Search>| async move { search.to_string() }))
     }
@@ -165,6 +201,9 @@ mod tests {
         assert_eq!(status, StatusCode::OK);
         assert_eq!(text, "a b Some(PriceAsc) Some(4) 100");
         assert_eq!(fetch("/search?name=x").await.1, "x None None 20");
+        assert_eq!(fetch("/search?&name=%EC%B0%A8+%2B&").await.1, "차 + None None 20");
+        assert_eq!(fetch("/search?name").await.1, " None None 20");
+        assert_eq!(fetch("/pairs?a=1&a=2&b").await.1, r#"[("a", "1"), ("a", "2"), ("b", "")]"#);
     }
 
     #[tokio::test]
@@ -188,8 +227,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_expected_is_said_without_the_parsers_words() {
+        let cases = [
+            ("/orders/nonsense", "expected a UUID"),
+            ("/products/nonsense", "expected a whole number in its range"),
+            ("/products/%ff", "expected percent-encoded UTF-8"),
+            ("/search?name=x&limit=0", "expected a whole number from 1 to 100"),
+            ("/search?name=x&limit=", "expected a whole number from 1 to 100"),
+            ("/search?name=x&limit=nonsense", "expected a whole number from 1 to 100"),
+            ("/search?name=x&limit=99999999999999999999", "expected a whole number from 1 to 100"),
+            ("/search?name=%ff", "expected percent-encoded UTF-8"),
+            ("/search?name=%EC%B0", "expected percent-encoded UTF-8"),
+            ("/search?name=x&sort=BEST", "expected `LATEST` or `PRICE_ASC`"),
+            ("/search", "is required"),
+            ("/search?name=x&name=y", "is given twice"),
+        ];
+        for (uri, expected) in cases {
+            assert_eq!(refused(uri).await.3, expected, "{uri}");
+        }
+        let (.., detail) = refused("/search?name=x&page=1").await;
+        assert_eq!(detail, "there is no such parameter; expected one of `sort`, `brandId`, `limit`, `name`");
+        assert_eq!(refused("/search?%ff=x").await.1, "MALFORMED_REQUEST");
+    }
+
+    #[tokio::test]
     async fn a_handler_that_does_not_fit_its_route_is_our_bug() {
         assert_eq!(refused("/wrong/1").await.0, 500);
+        assert_eq!(refused("/strange/1").await.0, 500);
     }
 
     #[tokio::test]

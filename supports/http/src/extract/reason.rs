@@ -23,13 +23,14 @@ pub(super) struct Reason {
     pub detail: String,
 }
 
-pub(super) fn read(message: &str) -> Reason {
+/// `what` is a field or a parameter.
+pub(super) fn read(message: &str, what: &str) -> Reason {
     let message = message.rfind(" at line ").map_or(message, |at| &message[..at]);
     if let Some(rest) = message.strip_prefix("unknown field `") {
         let (name, known) = split_expected(rest);
         let detail = known.map_or_else(
-            || "there is no such field".to_owned(),
-            |known| format!("there is no such field; expected {known}"),
+            || format!("there is no such {what}"),
+            |known| format!("there is no such {what}; expected {known}"),
         );
         return Reason { kind: Kind::UnknownField, field: Some(name), detail };
     }
@@ -44,16 +45,22 @@ pub(super) fn read(message: &str) -> Reason {
     if repeats_value && let Some(at) = message.rfind(", expected ") {
         return other(None, format!("expected {}", plain(&message[at + ", expected ".len()..])));
     }
+    if message.starts_with("UUID parsing failed") {
+        return other(None, "expected a UUID".to_owned());
+    }
     other(None, message.to_owned())
 }
 
 /// A type as people call it.
-pub(super) fn plain(expected: &str) -> String {
+fn plain(expected: &str) -> String {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more, in its range".to_owned(),
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number in its range".to_owned(),
         "f32" | "f64" => "a number".to_owned(),
+        "a map" => "an object".to_owned(),
+        "a sequence" => "an array".to_owned(),
         _ if expected.starts_with("struct ") => "an object".to_owned(),
+        _ if expected.starts_with("a formatted UUID") => "a UUID".to_owned(),
         _ if expected.starts_with("enum ") => "one of the allowed values".to_owned(),
         _ => expected.to_owned(),
     }
@@ -103,21 +110,37 @@ mod tests {
 
     #[test]
     fn no_value_is_repeated() {
-        let reason =
-            read("invalid type: string \"4111111111111111, expected x\", expected u32 at line 1 column 9");
+        let reason = read(
+            "invalid type: string \"4111111111111111, expected x\", expected u32 at line 1 column 9",
+            "field",
+        );
         assert_eq!(reason.detail, "expected a whole number, 0 or more, in its range");
-        assert_eq!(read("unknown variant `pw`, expected `A` or `B`").detail, "expected `A` or `B`");
-        assert_eq!(read("invalid type: null, expected struct Secret").detail, "expected an object");
+        assert_eq!(read("unknown variant `pw`, expected `A` or `B`", "field").detail, "expected `A` or `B`");
+        assert_eq!(read("invalid type: null, expected struct Secret", "field").detail, "expected an object");
+    }
+
+    #[test]
+    fn types_are_called_as_people_call_them() {
+        let cases = [
+            ("invalid type: map, expected a sequence", "expected an array"),
+            ("invalid type: sequence, expected a map", "expected an object"),
+            ("invalid length 1, expected struct Order with 3 elements", "expected an object"),
+            ("invalid type: integer `7`, expected a formatted UUID string", "expected a UUID"),
+            ("UUID parsing failed: invalid length: found 1", "expected a UUID"),
+        ];
+        for (message, detail) in cases {
+            assert_eq!(read(message, "field").detail, detail);
+        }
     }
 
     #[test]
     fn the_field_is_named() {
-        assert_eq!(read("missing field `lines` at line 1 column 2").field.as_deref(), Some("lines"));
-        let unknown = read("unknown field `a`, expected one of `b`, `c` at line 1 column 4");
+        assert_eq!(read("missing field `lines` at line 1 column 2", "field").field.as_deref(), Some("lines"));
+        let unknown = read("unknown field `a`, expected one of `b`, `c` at line 1 column 4", "field");
         assert_eq!((unknown.kind, unknown.field.as_deref()), (Kind::UnknownField, Some("a")));
         assert_eq!(unknown.detail, "there is no such field; expected one of `b`, `c`");
-        assert_eq!(read("unknown field `a`, there are no fields").field.as_deref(), Some("a"));
-        assert_eq!(read("duplicate field `a`").detail, "is given twice");
+        assert_eq!(read("unknown field `a`, there are no fields", "field").field.as_deref(), Some("a"));
+        assert_eq!(read("duplicate field `a`", "field").detail, "is given twice");
     }
 
     #[test]

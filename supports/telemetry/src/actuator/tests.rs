@@ -6,7 +6,7 @@ use axum::extract::ConnectInfo;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::guard::LoopbackOr;
+use crate::guard::{AnyOf, LoopbackOr};
 use crate::health::{Health, HealthIndicator, Readiness};
 
 struct Db(bool);
@@ -27,6 +27,18 @@ enum From {
     Local,
     Remote,
     Scraper,
+    Customer,
+}
+
+/// Knows customers, and lets none of them in.
+struct Customers;
+
+#[async_trait]
+impl DetailsGuard for Customers {
+    async fn access(&self, parts: &Parts) -> Access {
+        let is_customer = parts.headers.get("authorization").is_some_and(|value| value == "Bearer customer");
+        if is_customer { Access::Denied } else { Access::Anonymous }
+    }
 }
 
 struct App {
@@ -40,7 +52,8 @@ impl App {
         let health = HealthRegistry::new(readiness.clone()).with_readiness(Arc::new(Db(db_works)));
         let info =
             BuildInfo { name: "commerce-api", version: "1.2.3", profile: "debug", commit: Some("abc") };
-        let guard = Arc::new(LoopbackOr::new(Some("scrape".to_owned())));
+        let guard =
+            Arc::new(AnyOf(vec![Arc::new(LoopbackOr::new(Some("scrape".to_owned()))), Arc::new(Customers)]));
         let state = ActuatorState::new(info, health, crate::metrics::install().unwrap(), guard);
         Self { router: router(state), readiness }
     }
@@ -48,12 +61,14 @@ impl App {
     async fn fetch(&self, path: &str, from: From) -> Response {
         let peer: SocketAddr = match from {
             From::Local => "127.0.0.1:4000".parse().unwrap(),
-            From::Remote | From::Scraper => "10.0.0.1:4000".parse().unwrap(),
+            From::Remote | From::Scraper | From::Customer => "10.0.0.1:4000".parse().unwrap(),
         };
         let mut request = Request::get(path).header(HOST, "localhost:8080");
-        if matches!(from, From::Scraper) {
-            request = request.header("authorization", "Bearer scrape");
-        }
+        request = match from {
+            From::Scraper => request.header("authorization", "Bearer scrape"),
+            From::Customer => request.header("authorization", "Bearer customer"),
+            From::Local | From::Remote => request,
+        };
         let mut request = request.body(Body::empty()).unwrap();
         request.extensions_mut().insert(ConnectInfo(peer));
         self.router.clone().oneshot(request).await.unwrap()
@@ -138,6 +153,8 @@ async fn the_rest_is_guarded() {
         let (status, body) = app.json(path, From::Remote).await;
         assert_eq!((status, &body["code"]), (401, &json!("AUTHENTICATION_REQUIRED")), "{path}");
         assert_eq!(body["status"], 401);
+        let (status, body) = app.json(path, From::Customer).await;
+        assert_eq!((status, &body["code"]), (403, &json!("ACCESS_DENIED")), "{path}");
         for from in [From::Local, From::Scraper] {
             assert_ne!(app.fetch(path, from).await.status(), 401, "{path}");
         }

@@ -1,22 +1,12 @@
 use std::borrow::Cow;
 
 use commerce_api_domain::{Money, Product, Quantity};
-use serde::{Deserialize, Serialize};
+use commerce_http::whole_number;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
-
-/// A number outside of its range.
-#[derive(Debug, thiserror::Error)]
-#[error("expected {min} to {max}")]
-pub struct OutOfRange {
-    min: i64,
-    max: i64,
-}
-
-fn in_range(number: i64, min: i64, max: i64) -> Result<i64, OutOfRange> {
-    if (min..=max).contains(&number) { Ok(number) } else { Err(OutOfRange { min, max }) }
-}
 
 fn schema(min: i64, max: i64, description: &str, example: i64) -> RefOr<Schema> {
     ObjectBuilder::new()
@@ -32,8 +22,7 @@ fn schema(min: i64, max: i64, description: &str, example: i64) -> RefOr<Schema> 
 macro_rules! ranged {
     ($(#[doc = $doc:literal])* $name:ident, $min:expr, $max:expr, example $example:expr) => {
         $(#[doc = $doc])*
-        #[derive(Clone, Copy, Serialize, Deserialize)]
-        #[serde(try_from = "i64")]
+        #[derive(Clone, Copy, Serialize)]
         pub struct $name(i64);
 
         impl $name {
@@ -43,11 +32,9 @@ macro_rules! ranged {
             }
         }
 
-        impl TryFrom<i64> for $name {
-            type Error = OutOfRange;
-
-            fn try_from(number: i64) -> Result<Self, OutOfRange> {
-                in_range(number, $min, $max).map(Self)
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                whole_number(deserializer, $min..=$max).map(Self)
             }
         }
 
@@ -89,8 +76,8 @@ ranged!(
 macro_rules! money {
     ($(#[doc = $doc:literal])* $name:ident, from $min:literal) => {
         $(#[doc = $doc])*
-        #[derive(Clone, Copy, Serialize, Deserialize)]
-        #[serde(try_from = "i64", into = "i64")]
+        #[derive(Clone, Copy, Serialize)]
+        #[serde(into = "i64")]
         pub struct $name(Money);
 
         impl $name {
@@ -100,13 +87,10 @@ macro_rules! money {
             }
         }
 
-        impl TryFrom<i64> for $name {
-            type Error = OutOfRange;
-
-            fn try_from(won: i64) -> Result<Self, OutOfRange> {
-                let max = Money::MAX.won();
-                let won = in_range(won, $min, max)?;
-                Money::new(won).map(Self).map_err(|_| OutOfRange { min: $min, max })
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let won = whole_number(deserializer, $min..=Money::MAX.won())?;
+                Money::new(won).map(Self).map_err(D::Error::custom)
             }
         }
 
@@ -146,8 +130,8 @@ impl From<Money> for Won {
 }
 
 /// Pieces of one product in one order.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
+#[derive(Clone, Copy, Serialize)]
+#[serde(into = "i64")]
 pub struct Pieces(Quantity);
 
 impl Pieces {
@@ -157,11 +141,10 @@ impl Pieces {
     }
 }
 
-impl TryFrom<i64> for Pieces {
-    type Error = OutOfRange;
-
-    fn try_from(pieces: i64) -> Result<Self, OutOfRange> {
-        Quantity::new(pieces).map(Self).map_err(|_| OutOfRange { min: 1, max: Quantity::MAX })
+impl<'de> Deserialize<'de> for Pieces {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let pieces = whole_number(deserializer, 1..=Quantity::MAX)?;
+        Quantity::new(pieces).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -215,6 +198,7 @@ mod tests {
         assert!(from_str::<Pieces>("1000000").is_ok());
         assert!(from_str::<Id>("0").is_err());
         assert!(from_str::<BasisPoints>("10001").is_err());
-        assert_eq!(from_str::<BuyerCount>("0").err().unwrap().to_string(), "expected 1 to 10000");
+        let error = from_str::<BuyerCount>("0").err().unwrap().to_string();
+        assert!(error.contains("expected a whole number from 1 to 10000"), "{error}");
     }
 }

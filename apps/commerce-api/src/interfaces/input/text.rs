@@ -11,14 +11,41 @@ use utoipa::{PartialSchema, ToSchema};
 #[error("expected {0}")]
 pub struct WrongText(&'static str);
 
-fn has_chars(text: &str, min: usize, max: usize) -> bool {
+/// Whether a text may have line breaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    One,
+    Many,
+}
+
+fn has_chars(text: &str, min: usize, max: usize, lines: Lines) -> bool {
     let chars = text.chars().count();
     let blank = min > 0 && text.trim().is_empty();
-    (min..=max).contains(&chars) && !blank && !text.chars().any(|c| c.is_control() && c != '\n')
+    let may_stand = |c: char| (c == '\n' && lines == Lines::Many) || !is_unseen(c);
+    (min..=max).contains(&chars) && !blank && text.chars().all(may_stand)
+}
+
+/// Characters that change how a text looks and are not seen themselves: controls (Cc), line and paragraph separators,
+/// and format characters (Cf), by which a name can pass for another one. The two joiners stay: scripts and emoji
+/// need them.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00AD}' | '\u{0600}'..='\u{0605}' | '\u{061C}' | '\u{06DD}' | '\u{070F}' | '\u{0890}'..='\u{0891}'
+            | '\u{08E2}' | '\u{180E}' | '\u{200B}' | '\u{200E}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{110BD}' | '\u{110CD}'
+            | '\u{13430}'..='\u{1343F}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0001}' | '\u{E0020}'..='\u{E007F}')
 }
 
 macro_rules! text {
-    ($(#[doc = $doc:literal])* $name:ident, $min:literal..=$max:literal, example $example:literal) => {
+    (@rule One, $min:literal, $max:literal) => {
+        concat!($min, " to ", $max, " characters on one line, none of them a control or format character")
+    };
+    (@rule Many, $min:literal, $max:literal) => {
+        concat!($min, " to ", $max, " characters, none of them a control or format character but a line break")
+    };
+    ($(#[doc = $doc:literal])* $name:ident, $min:literal..=$max:literal, $lines:ident, example $example:literal) => {
         $(#[doc = $doc])*
         #[derive(Clone, Serialize, Deserialize)]
         #[serde(try_from = "String")]
@@ -35,10 +62,10 @@ macro_rules! text {
             type Error = WrongText;
 
             fn try_from(text: String) -> Result<Self, WrongText> {
-                if has_chars(&text, $min, $max) {
+                if has_chars(&text, $min, $max, Lines::$lines) {
                     Ok(Self(text))
                 } else {
-                    Err(WrongText(concat!($min, " to ", $max, " characters, none of them a control character")))
+                    Err(WrongText(text!(@rule $lines, $min, $max)))
                 }
             }
         }
@@ -65,19 +92,19 @@ macro_rules! text {
 
 text!(
     /// Name of a brand, product or coupon.
-    Name, 1..=200, example "Boseong green tea"
+    Name, 1..=200, One, example "Boseong green tea"
 );
 text!(
     /// Description of a brand or product.
-    Description, 0..=2000, example "First flush, hand picked"
+    Description, 0..=2000, Many, example "First flush, hand picked"
 );
 text!(
     /// What an operator notes about what they do.
-    Reason, 1..=200, example "Delivery of 3 May"
+    Reason, 1..=200, Many, example "Delivery of 3 May"
 );
 text!(
     /// Substring of a name, upper and lower case alike.
-    SearchText, 2..=50, example "tea"
+    SearchText, 2..=50, One, example "tea"
 );
 
 impl From<Reason> for Arc<str> {
@@ -183,6 +210,37 @@ mod tests {
         assert!(Description::try_from(String::new()).is_ok());
         assert!(SearchText::try_from("t".to_owned()).is_err());
         assert!(SearchText::try_from("t".repeat(51)).is_err());
+    }
+
+    #[test]
+    fn a_name_is_one_line_that_looks_like_what_it_is() {
+        let bad = [
+            "a\nb",
+            "a\r\nb",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "a\u{2029}b",
+            "a\tb",
+            "\u{202E}eert",
+            "a\u{2066}b\u{2069}",
+            "a\u{200E}b",
+            "a\u{200F}b",
+            "te\u{200B}a",
+            "te\u{00AD}a",
+            "\u{FEFF}tea",
+            "tea\u{E0041}",
+        ];
+        for bad in bad {
+            assert!(Name::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
+        // Persian and family emoji need joiners.
+        for good in ["می\u{200C}خواهم", "👩\u{200D}👧", "보성 녹차", "Café – №1"] {
+            assert!(Name::try_from(good.to_owned()).is_ok(), "{good:?}");
+        }
+        for (text, good) in [("a\nb", true), ("a\u{202E}b", false), ("a\rb", false)] {
+            assert_eq!(Description::try_from(text.to_owned()).is_ok(), good, "{text:?}");
+            assert_eq!(Reason::try_from(text.to_owned()).is_ok(), good, "{text:?}");
+        }
     }
 
     #[test]

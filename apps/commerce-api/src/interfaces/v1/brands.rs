@@ -109,7 +109,7 @@ async fn list_brands(State(api): State<Shared>, Query(query): Query<PageQuery>) 
 async fn brand(State(api): State<Shared>, Path(id): Path<Id>) -> Answered<Response> {
     let id = BrandId(id.get());
     let brand = api.catalogue.brand(id).await?;
-    let brand = brand.ok_or_else(|| Problem::not_found("BRAND_NOT_FOUND", "The brand does not exist"))?;
+    let brand = brand.ok_or_else(brand_not_found)?;
     let limit = PageLimit::default();
     let sort = ProductSort::LikesDesc;
     let query = ProductQuery { brand: Some(id), sort, limit: rows(limit), ..ProductQuery::default() };
@@ -119,6 +119,10 @@ async fn brand(State(api): State<Shared>, Path(id): Path<Id>) -> Answered<Respon
         products: product_page(products, sort, limit),
         products_link: format!("/api/v1/products?brandId={id}&sort=LIKES_DESC"),
     })))
+}
+
+fn brand_not_found() -> Problem {
+    Problem::not_found("BRAND_NOT_FOUND", "The brand does not exist", "no brand has this id")
 }
 
 /// Adds a brand.

@@ -137,7 +137,8 @@ problems! {
 }
 
 fn payment_not_found() -> Problem {
-    Problem::not_found("PAYMENT_NOT_FOUND", "The payment does not exist")
+    let detail = "no payment of yours has this id";
+    Problem::not_found("PAYMENT_NOT_FOUND", "The payment does not exist", detail)
 }
 
 /// A payment.

@@ -150,6 +150,7 @@ async fn charge_my_points(
             "CHARGE_NOT_ALLOWED",
             "Customers cannot charge points in this shop",
         )
+        .detail("an administrator charges them")
         .into());
     }
     let keyed =

@@ -92,13 +92,22 @@ pub fn account_failure(error: AccountError) -> Failure {
     match error {
         AccountError::Invalid { field, detail } => invalid(&format!("/{field}"), detail).into(),
         AccountError::LoginIdTaken => {
-            Problem::new(StatusCode::CONFLICT, "LOGIN_ID_TAKEN", "The login id is taken").into()
+            Problem::new(StatusCode::CONFLICT, "LOGIN_ID_TAKEN", "The login id is taken")
+                .detail("an account has it, in upper or lower case; choose another one")
+                .field("/loginId", "is taken")
+                .into()
         }
         AccountError::EmailTaken => {
-            Problem::new(StatusCode::CONFLICT, "EMAIL_TAKEN", "The e-mail address is taken").into()
+            Problem::new(StatusCode::CONFLICT, "EMAIL_TAKEN", "The e-mail address is taken")
+                .detail(
+                    "an account has it, in upper or lower case; log in to that one or take another address",
+                )
+                .field("/email", "is taken")
+                .into()
         }
         AccountError::BadCredentials => {
-            Problem::unauthorized("BAD_CREDENTIALS", "Login id or password is wrong").into()
+            let detail = "no account has this login id and this password";
+            Problem::unauthorized("BAD_CREDENTIALS", "Login id or password is wrong", detail).into()
         }
         AccountError::Storage(error) => error.into(),
     }

@@ -79,6 +79,8 @@ impl Call {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{}", self.name);
+        assert!(headers.contains_key("traceparent"), "{}", self.name);
         Reply { status, headers, body, json, call: self.name }
     }
 }
@@ -107,6 +109,18 @@ impl Reply {
         assert_eq!(self.code(), code, "{}: {}", self.call, self.json);
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.call);
         assert_eq!(self["status"], status, "{}", self.call);
+        assert!(
+            self["detail"].as_str().is_some_and(|detail| !detail.is_empty()),
+            "{}: {}",
+            self.call,
+            self.json
+        );
+        let path = self.call.split([' ', '?']).nth(1).unwrap();
+        assert_eq!(self["instance"], path, "{}", self.call);
+        // A repetition gets the first answer, with the trace of the request that was decided.
+        if !self.headers.contains_key("idempotent-replayed") {
+            assert_eq!(self["traceId"], self.header("traceparent")[3..35], "{}", self.call);
+        }
         self.expect(status)
     }
 

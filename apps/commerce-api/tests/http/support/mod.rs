@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use commerce_api::app::AdminSession;
 use commerce_api::interfaces::{Facades, SessionAuthenticator, router};
 use commerce_api_application::desk::{DeskOptions, DeskReply, LikeDesk, OrderDesk, Submission};
 use commerce_api_application::ports::{CatalogueStore, Clock, IdSource, Storage, TokenSource};
@@ -14,12 +15,15 @@ use commerce_api_application::{
     AccountOptions, Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, SignUp,
     ViewCounter,
 };
-use commerce_api_domain::{Command, CommandKind, OrderId, PaymentCommand, Role, Rules, Timestamp};
+use commerce_api_domain::{CommandKind, OrderId, PaymentCommand, Role, Rules, Timestamp};
 use commerce_api_infrastructure::runtime::{
     Argon2Cost, Argon2Hasher, HmacFingerprinter, ManualClock, SequenceIds,
 };
 use commerce_api_infrastructure::sql;
 use commerce_database::{Database, SqliteOptions};
+use commerce_telemetry::{
+    ActuatorState, AnyOf, BuildInfo, HealthRegistry, LoopbackOr, Readiness, actuator, metrics,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -50,7 +54,6 @@ pub struct Shop {
     pub views: Arc<ViewCounter>,
     pub accounts: Accounts,
     desk: OrderDesk,
-    ids: Arc<dyn IdSource>,
     // Dropped last: the files are in use until then.
     _directory: TempDir,
 }
@@ -79,14 +82,16 @@ impl Shop {
         let ids: Arc<dyn IdSource> = Arc::new(SequenceIds::default());
         let storage: Arc<dyn Storage> = Arc::new(sql::SqlStorage::new(database.clone()));
         let (keep, rules) = (Duration::from_hours(24), Rules::default());
-        let desk = OrderDesk::start(storage.clone(), clock.clone(), rules, DeskOptions::default(), keep);
+        let options = DeskOptions::default();
+        let desk = OrderDesk::start(storage.clone(), ids.clone(), clock.clone(), rules, options, keep);
         let likes = LikeDesk::start(storage, clock.clone(), DeskOptions::default());
-        let parts = Parts { database, clock: clock.clone(), ids: ids.clone(), catalogue: catalogue.clone() };
+        let parts = Parts { database, clock: clock.clone(), ids, catalogue: catalogue.clone() };
         let facades = facades(&parts, desk.clone(), likes, views.clone(), mode);
         let accounts = facades.accounts.clone();
         let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
-        let (router, _) = router(facades, Arc::new(CountingEntropy::default()), authenticator).unwrap();
-        Self { router, clock, catalogue, views, accounts, desk, ids, _directory: directory }
+        let entropy = Arc::new(CountingEntropy::default());
+        let (router, _) = router(facades, entropy, authenticator, operator(&accounts)).unwrap();
+        Self { router, clock, catalogue, views, accounts, desk, _directory: directory }
     }
 
     /// Somebody new with a session.
@@ -98,7 +103,7 @@ impl Shop {
             birth_date: None,
             gender: None,
         };
-        let id = self.accounts.create_user(sign_up, role).await.unwrap().id.0;
+        let id = self.accounts.create_user(sign_up, role, None).await.unwrap().id.0;
         User { id, token: self.session(name).await }
     }
 
@@ -175,8 +180,7 @@ impl Shop {
     pub async fn capture(&self, order: &str) {
         for command in [PaymentCommand::Send, PaymentCommand::Captured { key: "gateway-key".into() }] {
             let kind = CommandKind::Payment { order: OrderId(order.parse().unwrap()), command };
-            let command = Command { ids: self.ids.seed(), kind };
-            let reply = self.desk.submit(Submission::internal(command)).await.unwrap();
+            let reply = self.desk.submit(Submission::internal(kind)).await.unwrap();
             let done = matches!(&reply, DeskReply::Decided { decision, .. } if decision.is_ok());
             assert!(done, "{reply:?}");
         }
@@ -197,6 +201,14 @@ impl Shop {
 
 pub fn order_of(product: i64, quantity: i64) -> Value {
     json!({"lines": [{"productId": product, "quantity": quantity}], "payment": {}})
+}
+
+/// The actuator as the app guards it.
+fn operator(accounts: &Accounts) -> Router {
+    let info = BuildInfo { name: "commerce-api", version: "1.2.3", profile: "debug", commit: None };
+    let health = HealthRegistry::new(Readiness::default());
+    let guard = AnyOf(vec![Arc::new(LoopbackOr::new(None)), Arc::new(AdminSession(accounts.clone()))]);
+    actuator::router(ActuatorState::new(info, health, metrics::install().unwrap(), Arc::new(guard)))
 }
 
 struct Parts {

@@ -55,7 +55,7 @@ impl CouponRequest {
             (CouponKind::Rate, None, None, _) => Err(invalid("/rateBasisPoints", "is required for RATE")),
             (CouponKind::Rate, None, Some(rate), cap) => {
                 let basis_points = u32::try_from(rate.get())
-                    .map_err(|_| invalid("/rateBasisPoints", "expected 1 to 10000"))?;
+                    .map_err(|_| invalid("/rateBasisPoints", "expected a whole number from 1 to 10000"))?;
                 Ok(Discount::Rate { basis_points, cap: cap.map(PositiveWon::money) })
             }
         }

@@ -152,8 +152,12 @@ async fn order(
     Path(id): Path<Uuid>,
 ) -> Answered<Json<OrderResponse>> {
     let order = api.orders.order(&auth::caller(caller), OrderId(id)).await?;
-    let order = order.ok_or_else(|| Problem::not_found("ORDER_NOT_FOUND", "The order does not exist"))?;
-    Ok(Json((&order).into()))
+    Ok(Json((&order.ok_or_else(order_not_found)?).into()))
+}
+
+fn order_not_found() -> Problem {
+    let detail = "no order of yours has this id";
+    Problem::not_found("ORDER_NOT_FOUND", "The order does not exist", detail)
 }
 
 /// The position in a list of orders that a cursor names.

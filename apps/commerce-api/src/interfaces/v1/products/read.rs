@@ -3,6 +3,7 @@ use axum::response::Response;
 use commerce_api_application::ports::{ProductQuery, ProductSort};
 use commerce_api_domain::{BrandId, ProductId};
 use commerce_http::{Json, MaybeCaller, Page, PageLimit, Path, Query, etag};
+use http::Method;
 use http::header::ETAG;
 use serde::Deserialize;
 use utoipa_axum::routes;
@@ -72,7 +73,7 @@ async fn list_products(
     Ok(public(Json(product_page(products, sort, query.limit))))
 }
 
-/// One product. Reading it counts a view, once per viewer in half an hour.
+/// One product. Reading it counts a view, once per viewer in half an hour; a HEAD counts none.
 #[utoipa::path(
     get, path = "/api/v1/products/{id}", operation_id = "getProduct", tag = "products",
     params(NumberInPath),
@@ -88,13 +89,17 @@ async fn list_products(
 )]
 async fn product(
     State(api): State<Shared>,
+    method: Method,
     caller: MaybeCaller,
     peer: Peer,
     Path(id): Path<Id>,
 ) -> Answered<Response> {
     let id = ProductId(id.get());
     let view = api.catalogue.product(id).await?.ok_or_else(product_not_found)?;
-    if let Some(viewer) = viewer(caller, &peer) {
+    // Nobody sees a product by a HEAD, which is answered here as well.
+    if method == Method::GET
+        && let Some(viewer) = viewer(caller, &peer)
+    {
         api.views.record(id, viewer);
     }
     let version = view.version;
