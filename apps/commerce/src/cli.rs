@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use commerce_api::config::{Flags, Sources};
 use commerce_api_domain::Role;
 
+const COMMON: &str = "Common options";
+
 const AFTER_HELP: &str = "\
 Examples:
   commerce                          start the demonstration on http://127.0.0.1:8080
@@ -34,13 +36,13 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Global {
     /// Configuration file (TOML); config/commerce.toml of the sources documents every key
-    #[arg(long, global = true, value_name = "FILE", env = "COMMERCE_CONFIG")]
+    #[arg(long, global = true, help_heading = COMMON, value_name = "FILE", env = "COMMERCE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Directory of databases and secrets [default: data]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = COMMON, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// TCP port of the API; 0 takes a free one [default: 8080]
-    #[arg(long, global = true, value_name = "PORT")]
+    /// TCP port of the API. Understood everywhere, because `commerce` alone is `up`; only `up` tells of it.
+    #[arg(long, global = true, hide = true, value_name = "PORT", value_parser = port)]
     pub api_port: Option<u16>,
 }
 
@@ -59,7 +61,7 @@ impl Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start the shop (the default)
-    Up,
+    Up(Up),
     /// Let many buyers at once fight for few pieces, over HTTP, and check what came of it
     ///
     /// Makes a product with K pieces and N buyers with points, releases all buyers at one moment, each with one order
@@ -73,7 +75,7 @@ pub enum Command {
     /// order, its repetitions included. Every product is ordered once a round, neighbours far apart, the same way
     /// every run. Checked as `flash-sale` does.
     Load(Load),
-    /// Recount money, points, stock, coupons and payments; exit code 1 if a rule is broken
+    /// Recount money, points, stock, coupons and payments; exit code 1 if a rule is broken, 2 if that could not be told
     Audit(Audit),
     /// Bring the database's schema up to date
     Migrate,
@@ -87,6 +89,15 @@ pub enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+/// `up`.
+#[derive(Debug, Clone, Args)]
+pub struct Up {
+    /// TCP port of the API; 0 takes a free one [default: 8080]
+    // The same argument as the common one, whose value it sets.
+    #[arg(id = "api_port", long = "api-port", value_name = "PORT", value_parser = port)]
+    pub api_port: Option<u16>,
 }
 
 /// Which shop a sale or a load is run against.
@@ -105,7 +116,7 @@ pub struct Target {
     #[arg(long, requires = "admin")]
     pub password_stdin: bool,
     /// Connections that all buyers share; more buyers than connections queue
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = whole::<1, 10_000>)]
     pub connections: u32,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -116,10 +127,10 @@ pub struct Target {
 #[derive(Debug, Clone, Args)]
 pub struct FlashSale {
     /// Buyers at once
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = whole::<1, 200_000>)]
     pub buyers: u32,
     /// Pieces that there are
-    #[arg(long, value_name = "K", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    #[arg(long, value_name = "K", default_value_t = 100, value_parser = whole::<0, 1_000_000>)]
     pub stock: u32,
     /// Which shop.
     #[command(flatten)]
@@ -130,13 +141,13 @@ pub struct FlashSale {
 #[derive(Debug, Clone, Args)]
 pub struct Load {
     /// Products that the orders are spread over
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = whole::<1, 100_000>)]
     pub products: u32,
     /// Orders to place
-    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = whole::<1, 10_000_000>)]
     pub orders: u32,
     /// Customers who place them
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = whole::<1, 100_000>)]
     pub buyers: u32,
     /// Which shop.
     #[command(flatten)]
@@ -158,8 +169,8 @@ pub struct Audit {
 #[derive(Debug, Clone, Args)]
 pub struct Seed {
     /// Products that there shall be at least
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    pub products: u64,
+    #[arg(long, value_name = "N", value_parser = whole::<1, 10_000_000>)]
+    pub products: u32,
 }
 
 /// `backup`.
@@ -194,6 +205,16 @@ pub struct CreateUser {
     pub password_stdin: bool,
 }
 
+/// Says what is allowed, where the parser of the standard library says `invalid digit`.
+fn whole<const MIN: u32, const MAX: u32>(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (MIN..=MAX).contains(number));
+    number.ok_or_else(|| format!("allowed is a whole number from {MIN} to {MAX}"))
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "allowed is a whole number from 0 to 65535".to_owned())
+}
+
 fn role(name: &str) -> Result<Role, String> {
     Role::parse(&name.to_ascii_uppercase()).ok_or_else(|| "CUSTOMER or ADMIN".to_owned())
 }
@@ -225,7 +246,11 @@ mod tests {
         assert!(parse("commerce").unwrap().command.is_none());
         let cli = parse("commerce --api-port 0 --data-dir d").unwrap();
         assert_eq!(cli.global.api_port, Some(0));
-        assert!(matches!(parse("commerce up --api-port 7").unwrap().command, Some(Command::Up)));
+        for line in ["commerce up --api-port 7", "commerce --api-port 7 up", "commerce --api-port 7"] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.global.api_port, Some(7), "{line}");
+            assert!(matches!(cli.command, None | Some(Command::Up(_))), "{line}");
+        }
     }
 
     #[test]
@@ -261,6 +286,32 @@ mod tests {
             "commerce sell",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_is_refused_with_what_is_allowed() {
+        for (line, allowed) in [
+            ("commerce seed --products many", "from 1 to 10000000"),
+            ("commerce seed --products 1.5", "from 1 to 10000000"),
+            ("commerce load --orders 10000001", "from 1 to 10000000"),
+            ("commerce up --api-port http", "from 0 to 65535"),
+            ("commerce --api-port http", "from 0 to 65535"),
+        ] {
+            let text = parse(line).unwrap_err().to_string();
+            assert!(text.contains(&format!("a whole number {allowed}")), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn common_options_stand_apart_and_only_up_tells_of_the_port() {
+        let help = |command: &str| parse(&format!("commerce {command} --help")).unwrap_err().to_string();
+        for command in ["", "up", "flash-sale", "audit", "seed"] {
+            let text = help(command);
+            let (own, common) = text.split_once("Common options:").unwrap();
+            assert!(common.contains("--config") && common.contains("--data-dir"), "{text}");
+            assert!(!own.contains("--config <") && !own.contains("--data-dir <"), "{text}");
+            assert_eq!(text.contains("--api-port"), command == "up", "{text}");
         }
     }
 }

@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::patience::patiently;
+
 const LOCK_FILE: &str = "up.lock";
 
 /// Why a data directory cannot be used.
@@ -17,6 +19,12 @@ pub enum LockError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// It is no directory.
+    #[error("the data directory {} is a file; choose another path with `--data-dir`", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
     },
     /// A running `up` has it.
     #[error(
@@ -33,7 +41,7 @@ pub enum LockError {
     },
     /// The lock file cannot be used.
     #[error("the lock file {} cannot be used", path.display())]
-    File {
+    LockFile {
         /// Which.
         path: PathBuf,
         /// Why.
@@ -43,6 +51,7 @@ pub enum LockError {
 
 /// Makes the directory where it does not exist, for its owner only: it holds personal data and secrets.
 pub fn prepare(path: &Path) -> Result<(), LockError> {
+    refuse_file(path)?;
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -53,6 +62,11 @@ pub fn prepare(path: &Path) -> Result<(), LockError> {
     builder.create(path).map_err(|source| LockError::Make { path: path.to_owned(), source })
 }
 
+/// Refuses a file in the place of the directory.
+pub fn refuse_file(path: &Path) -> Result<(), LockError> {
+    if path.is_file() { Err(LockError::File { path: path.to_owned() }) } else { Ok(()) }
+}
+
 /// The exclusive use of a data directory by an `up`. The operating system ends it with the process, however that ends.
 #[derive(Debug)]
 pub struct UpLock {
@@ -61,10 +75,22 @@ pub struct UpLock {
 }
 
 impl UpLock {
-    /// Takes it, or tells who has it.
-    pub fn take(data_dir: &Path) -> Result<Self, LockError> {
+    /// Takes it where an `up` was here before; makes nothing.
+    pub async fn take_again(data_dir: &Path) -> Result<Option<Self>, LockError> {
+        if !data_dir.join(LOCK_FILE).exists() {
+            return Ok(None);
+        }
+        Self::take(data_dir).await.map(Some)
+    }
+
+    /// Takes it, or tells who has it. One that was just killed may have it for a moment still.
+    pub async fn take(data_dir: &Path) -> Result<Self, LockError> {
+        patiently(|| Self::try_take(data_dir), |error| matches!(error, LockError::InUse { .. })).await
+    }
+
+    fn try_take(data_dir: &Path) -> Result<Self, LockError> {
         let path = data_dir.join(LOCK_FILE);
-        let failed = |source| LockError::File { path: path.clone(), source };
+        let failed = |source| LockError::LockFile { path: path.clone(), source };
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = opened.map_err(failed)?;
         match file.try_lock() {
@@ -97,14 +123,20 @@ impl UpLock {
             .set_len(0)
             .and_then(|()| self.file.rewind())
             .and_then(|()| self.file.write_all(text.as_bytes()));
-        written.map_err(|source| LockError::File { path: self.path.clone(), source })
+        written.map_err(|source| LockError::LockFile { path: self.path.clone(), source })
     }
 }
 
-/// Whether the `up` on `data_dir` says that its API listens on `api`.
-pub fn belongs_to(data_dir: &Path, api: SocketAddr) -> bool {
-    let recorded = read(&data_dir.join(LOCK_FILE));
-    recorded.is_some_and(|text| text.lines().any(|line| line == format!("api {api}")))
+/// Whether the last `up` on `data_dir` says that its API listens on one of `addresses`. Also where that one was killed:
+/// what it wrote down stays.
+pub fn belongs_to(data_dir: &Path, addresses: &[SocketAddr]) -> bool {
+    let api =
+        || read(&data_dir.join(LOCK_FILE))?.lines().find_map(|line| line.strip_prefix("api ")?.parse().ok());
+    let Some(api): Option<SocketAddr> = api() else { return false };
+    addresses.iter().any(|address| {
+        let reached = address.ip() == api.ip() || (api.ip().is_unspecified() && address.ip().is_loopback());
+        reached && address.port() == api.port()
+    })
 }
 
 fn read(path: &Path) -> Option<String> {
@@ -115,27 +147,62 @@ fn read(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use std::time::Duration;
+
     use super::*;
 
-    #[test]
-    fn one_at_a_time() {
+    const API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711);
+
+    #[tokio::test(start_paused = true)]
+    async fn one_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let api = ([127, 0, 0, 1], 4711).into();
-        let mut first = UpLock::take(dir.path()).unwrap();
-        first.record_api(api).unwrap();
-        let error = UpLock::take(dir.path()).unwrap_err();
+        assert!(UpLock::take_again(dir.path()).await.unwrap().is_none());
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+        let mut first = UpLock::take(dir.path()).await.unwrap();
+        first.record_api(API).unwrap();
+        let error = UpLock::take_again(dir.path()).await.unwrap_err();
         let text = error.to_string();
         assert!(
             matches!(error, LockError::InUse { holder: Some(pid), .. } if pid == std::process::id()),
             "{text}"
         );
         assert!(text.contains("--data-dir") && text.contains(&std::process::id().to_string()), "{text}");
-        assert!(belongs_to(dir.path(), api));
-        assert!(!belongs_to(dir.path(), ([127, 0, 0, 1], 471).into()));
+        assert!(belongs_to(dir.path(), &[API]));
 
         first.release().unwrap();
-        assert!(!belongs_to(dir.path(), api));
-        UpLock::take(dir.path()).unwrap();
+        assert!(!belongs_to(dir.path(), &[API]));
+        assert!(UpLock::take_again(dir.path()).await.unwrap().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_that_is_given_back_within_two_seconds_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = UpLock::take(dir.path()).await.unwrap();
+        let killed = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(first);
+        };
+        let ((), second) = tokio::join!(killed, UpLock::take(dir.path()));
+        second.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_server_of_a_directory_is_known_by_any_of_its_addresses() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut lock = UpLock::take(dir.path()).await.unwrap();
+        lock.record_api(API).unwrap();
+        // Killed: nothing is cleared.
+        drop(lock);
+        let v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 4711);
+        assert!(belongs_to(dir.path(), &[v6, API]));
+        for others in [&[][..], &[v6], &[SocketAddr::new(API.ip(), 471)]] {
+            assert!(!belongs_to(dir.path(), others), "{others:?}");
+        }
+        let mut everywhere = UpLock::take(dir.path()).await.unwrap();
+        everywhere.record_api(([0, 0, 0, 0], 4711).into()).unwrap();
+        assert!(belongs_to(dir.path(), &[v6]));
+        assert!(!belongs_to(dir.path(), &[([10, 0, 0, 1], 4711).into()]));
     }
 
     #[cfg(unix)]
@@ -149,6 +216,7 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
-        assert!(matches!(prepare(&file), Err(LockError::Make { .. })));
+        assert!(matches!(prepare(&file), Err(LockError::File { .. })));
+        assert!(matches!(prepare(&file.join("data")), Err(LockError::Make { .. })));
     }
 }

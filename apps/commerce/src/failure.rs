@@ -10,6 +10,7 @@ use commerce_database::DatabaseError;
 use commerce_telemetry::LoggingError;
 
 use crate::data_dir::LockError;
+use crate::mode::ModeError;
 use crate::shop::ShopError;
 
 /// Why a command did not do what it was asked to.
@@ -27,6 +28,9 @@ pub enum Failure {
     /// The data directory is in use or cannot be used.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The data directory belongs to the other mode.
+    #[error(transparent)]
+    Mode(#[from] ModeError),
     /// There is nothing to work on.
     #[error(
         "there is no database {}; check `--data-dir`, or make one with `commerce up` or `commerce migrate`",
@@ -36,6 +40,18 @@ pub enum Failure {
         /// The file looked for.
         path: PathBuf,
     },
+    /// Something else lies in the database's place.
+    #[error(
+        "{} is no database; put the files of a backup into an empty directory and name that with `--data-dir`",
+        path.display()
+    )]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The audit could not be made, which is not to be taken for a broken rule.
+    #[error(transparent)]
+    NotAudited(Box<Self>),
     /// The app does not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -71,12 +87,17 @@ impl Failure {
         move |source| Self::Io { what, source }
     }
 
-    /// 2: call it differently; 1: it failed.
+    /// 2: call it differently, or there is no audit; 1: it failed.
     pub fn code(&self) -> ExitCode {
         let differently = match self {
-            Self::Config(_) | Self::Logging(_) | Self::Usage(_) | Self::Lock(_) | Self::NoDatabase { .. } => {
-                true
-            }
+            Self::Config(_)
+            | Self::Logging(_)
+            | Self::Usage(_)
+            | Self::Lock(_)
+            | Self::Mode(_)
+            | Self::NoDatabase { .. }
+            | Self::NotADatabase { .. }
+            | Self::NotAudited(_) => true,
             Self::Start(error) => matches!(
                 error,
                 StartError::PortTaken { .. }
@@ -127,6 +148,7 @@ mod tests {
             (Failure::Usage(String::new()), &two),
             (Failure::NoDatabase { path: "x".into() }, &two),
             (taken.into(), &two),
+            (Failure::NotAudited(Box::new(StorageError::Unavailable("x".into()).into())), &two),
             (AccountError::LoginIdTaken.into(), &two),
             (StorageError::Unavailable("x".into()).into(), &format!("{:?}", ExitCode::FAILURE)),
         ] {

@@ -7,6 +7,8 @@ mod commands;
 mod console;
 mod data_dir;
 mod failure;
+mod mode;
+mod patience;
 mod sale;
 mod setup;
 mod shop;

@@ -1,6 +1,8 @@
 //! What commands do before their work: configuration, logs, the database.
 
-use std::io::BufRead as _;
+use std::fs::File;
+use std::io::{BufRead as _, Read as _};
+use std::path::{Path, PathBuf};
 
 use commerce_api::app::Platform;
 use commerce_api::config::{self, Config, Loaded};
@@ -8,6 +10,10 @@ use commerce_api::config::{self, Config, Loaded};
 use crate::cli::Global;
 use crate::data_dir;
 use crate::failure::Failure;
+use crate::mode;
+
+/// What every `SQLite` file begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Reads the configuration.
 pub fn configuration(global: &Global) -> Result<Loaded, Failure> {
@@ -23,28 +29,56 @@ pub fn for_operator(global: &Global) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Opens the database, making it where there is none.
+/// Opens the database, making it where there is none. For commands that answer no requests.
 pub async fn open(config: &Config) -> Result<Platform, Failure> {
     data_dir::prepare(&config.data_dir)?;
-    Ok(Platform::open(config).await?)
+    refuse_foreign(&database_file(config))?;
+    mode::claim_new(config)?;
+    Ok(Platform::open_without_secrets(config).await?)
 }
 
 /// Opens the database that must be there: an empty one would pass for a clean one.
 pub async fn open_existing(config: &Config) -> Result<Platform, Failure> {
-    let path = config.data_dir.join(Platform::DATABASE_FILE);
-    if !path.is_file() {
+    data_dir::refuse_file(&config.data_dir)?;
+    let path = database_file(config);
+    // An empty file is what a start that was cut off leaves.
+    if !path.metadata().is_ok_and(|file| file.is_file() && file.len() > 0) {
         return Err(Failure::NoDatabase { path });
     }
-    Ok(Platform::open(config).await?)
+    refuse_foreign(&path)?;
+    Ok(Platform::open_without_secrets(config).await?)
+}
+
+/// Where the database is, or would be.
+pub fn database_file(config: &Config) -> PathBuf {
+    config.data_dir.join(Platform::DATABASE_FILE)
+}
+
+/// Refuses a file that is no database. One that is absent or empty will become one.
+pub fn refuse_foreign(path: &Path) -> Result<(), Failure> {
+    let mut head = Vec::new();
+    let read = match File::open(path) {
+        Ok(file) => file.take(MAGIC.len() as u64).read_to_end(&mut head),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => Err(error),
+    };
+    read.map_err(Failure::io(format!("{} cannot be read", path.display())))?;
+    if head.is_empty() || head == MAGIC {
+        Ok(())
+    } else {
+        Err(Failure::NotADatabase { path: path.to_owned() })
+    }
 }
 
 /// The first line of standard input.
 pub fn password_from_stdin() -> Result<String, Failure> {
-    let mut line = String::new();
+    let mut line = Vec::new();
     std::io::stdin()
         .lock()
-        .read_line(&mut line)
+        .read_until(b'\n', &mut line)
         .map_err(Failure::io("the password cannot be read from standard input"))?;
+    let line = String::from_utf8(line)
+        .map_err(|_| Failure::Usage("the password on standard input is not valid UTF-8".into()))?;
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         return Err(Failure::Usage(

@@ -115,9 +115,9 @@ impl Shop {
         Self { client }
     }
 
-    /// Where it listens, if its name resolves.
-    pub async fn address(&self) -> Option<SocketAddr> {
-        tokio::net::lookup_host(self.client.authority()).await.ok()?.next()
+    /// Where it may listen: all that its name resolves to.
+    pub async fn addresses(&self) -> Vec<SocketAddr> {
+        tokio::net::lookup_host(self.client.authority()).await.map_or_else(|_| Vec::new(), Iterator::collect)
     }
 
     /// Whether it is up.

@@ -10,14 +10,27 @@ use crate::console;
 use crate::failure::Failure;
 use crate::setup;
 
-/// Recounts everything in one snapshot; 1 where a rule is broken.
+/// Recounts everything in one snapshot; 1 where a rule is broken, and only there.
 pub async fn run(global: &Global, options: &Audit) -> Result<ExitCode, Failure> {
-    let config = setup::for_operator(global)?;
-    let platform = setup::open_existing(&config).await?;
-    let report = platform.audit.audit(platform.clock.now(), options.settled).await?;
-    platform.database.close().await;
+    let report = match recount(global, options).await {
+        Ok(report) => report,
+        Err(failure) => {
+            if options.json {
+                console::line(&json!({ "error": failure.text() }).to_string());
+            }
+            return Err(Failure::NotAudited(Box::new(failure)));
+        }
+    };
     console::line(&if options.json { json_of(&report) } else { text_of(&report) });
     Ok(if report.is_violated() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn recount(global: &Global, options: &Audit) -> Result<AuditReport, Failure> {
+    let config = setup::for_operator(global)?;
+    let platform = setup::open_existing(&config).await?;
+    let report = platform.audit.audit(platform.clock.now(), options.settled).await;
+    platform.database.close().await;
+    Ok(report?)
 }
 
 const fn state_name(state: FindingState) -> &'static str {

@@ -10,9 +10,10 @@ use crate::cli::{Backup, Global};
 use crate::console;
 use crate::data_dir;
 use crate::failure::Failure;
+use crate::mode;
 use crate::setup;
 
-/// Copies the database as of one instant, and the secrets that belong to it, so that the copy is a data directory.
+/// Copies the database as of one instant, the secrets that belong to it, and whose it is, so that the copy is a data directory.
 pub async fn run(global: &Global, options: &Backup) -> Result<ExitCode, Failure> {
     let config = setup::for_operator(global)?;
     let dir = &options.dir;
@@ -22,7 +23,9 @@ pub async fn run(global: &Global, options: &Backup) -> Result<ExitCode, Failure>
     let target = dir.join(Platform::DATABASE_FILE);
     let bytes = commerce_database::backup_sqlite(&platform.database, &target).await?;
     platform.database.close().await;
-    copy_secrets(&config.data_dir, dir)?;
+    for name in [secrets::FILE, mode::FILE] {
+        copy(name, &config.data_dir, dir)?;
+    }
     console::line(&format!(
         "{} holds {bytes} bytes; check it with `commerce audit --data-dir {}`.",
         target.display(),
@@ -47,8 +50,8 @@ fn require_empty(dir: &Path) -> Result<(), Failure> {
 }
 
 /// The copy keeps the permissions of the file. A shop whose secrets are configured has none here.
-fn copy_secrets(from: &Path, to: &Path) -> Result<(), Failure> {
-    let (from, to) = (from.join(secrets::FILE), to.join(secrets::FILE));
+fn copy(name: &str, from: &Path, to: &Path) -> Result<(), Failure> {
+    let (from, to) = (from.join(name), to.join(name));
     if !from.exists() {
         return Ok(());
     }

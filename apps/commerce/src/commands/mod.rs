@@ -22,13 +22,13 @@ const INTERRUPTED: u8 = 130;
 pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let global = &cli.global;
     let command = match cli.command {
-        None | Some(Command::Up) => return up::run(global).await,
+        None | Some(Command::Up(_)) => return up::run(global).await,
         Some(command) => command,
     };
     let mut stop = Stop::listen()?;
     let work = async {
         match &command {
-            Command::Up => Ok(ExitCode::SUCCESS),
+            Command::Up(_) => Ok(ExitCode::SUCCESS),
             Command::FlashSale(options) => sale::flash_sale(global, options).await,
             Command::Load(options) => sale::load(global, options).await,
             Command::Audit(options) => audit::run(global, options).await,

@@ -15,11 +15,10 @@ const CHUNK: usize = 1_000;
 /// Adds the generated products that are missing, in chunks.
 pub async fn run(global: &Global, options: &Seed) -> Result<ExitCode, Failure> {
     let config = setup::for_operator(global)?;
-    let platform = setup::open(&config).await?;
-    let count = usize::try_from(options.products)
-        .map_err(|_| Failure::Usage("so many products do not fit".to_owned()))?;
+    let platform = setup::open_existing(&config).await?;
+    let count = usize::try_from(options.products).unwrap_or(usize::MAX);
     // Drawn on standard error, and only where that is a terminal.
-    let bar = ProgressBar::new(options.products);
+    let bar = ProgressBar::new(u64::from(options.products));
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} products, {per_sec}, {eta} left") {
         bar.set_style(style);
     }
@@ -37,7 +36,7 @@ pub async fn run(global: &Global, options: &Seed) -> Result<ExitCode, Failure> {
     bar.finish_and_clear();
     let took = started_at.elapsed();
     platform.database.close().await;
-    let rate = crate::sale::per_second(options.products, took);
+    let rate = crate::sale::per_second(u64::from(options.products), took);
     console::line(&format!(
         "{added} of {count} products were added, the others were there; {:.1} s, {rate:.0} products/s.",
         took.as_secs_f64()

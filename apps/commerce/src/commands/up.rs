@@ -1,6 +1,10 @@
+use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use commerce_api::app::{Platform, Running, demo};
+use commerce_api::app::{Platform, Running, StartError, demo};
+use commerce_api::config::Config;
+use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 use crate::banner::Banner;
@@ -8,6 +12,8 @@ use crate::cli::Global;
 use crate::console;
 use crate::data_dir::{self, UpLock};
 use crate::failure::Failure;
+use crate::mode;
+use crate::patience::patiently;
 use crate::setup;
 use crate::signals::Stop;
 
@@ -18,8 +24,7 @@ pub async fn run(global: &Global) -> Result<ExitCode, Failure> {
     commerce_telemetry::logging::init(config.log.format, &config.log.filter)?;
     config.require_own_secrets()?;
     let mut stop = Stop::listen()?;
-    data_dir::prepare(&config.data_dir)?;
-    let mut lock = UpLock::take(&config.data_dir)?;
+    let mut lock = take_directory(&config).await?;
 
     let platform = Platform::open(&config).await?;
     if config.is_demo() {
@@ -47,4 +52,36 @@ pub async fn run(global: &Global) -> Result<ExitCode, Failure> {
     lock.release()?;
     console::line("Stopped.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes the data directory for this run. Nothing is made in it before everything that may refuse has been asked.
+async fn take_directory(config: &Config) -> Result<UpLock, Failure> {
+    let dir = &config.data_dir;
+    data_dir::refuse_file(dir)?;
+    setup::refuse_foreign(&setup::database_file(config))?;
+    mode::require(config)?;
+    // Before the port: a second `up` of one directory shall be told so, not that the first one has the port.
+    let again = UpLock::take_again(dir).await?;
+    let addr = SocketAddr::new(config.api.bind, config.api.port);
+    patiently(|| bind(addr), |error| error.kind() == io::ErrorKind::AddrInUse).await.map_err(|source| {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::PortTaken { addr },
+            _ => StartError::Bind { addr, source },
+        }
+    })?;
+    data_dir::prepare(dir)?;
+    let lock = match again {
+        Some(lock) => lock,
+        None => UpLock::take(dir).await?,
+    };
+    mode::claim(config)?;
+    Ok(lock)
+}
+
+/// Whether the address can be listened on, as the app will.
+fn bind(addr: SocketAddr) -> io::Result<()> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)
 }

@@ -38,10 +38,11 @@ async fn run(opened: &Opened, options: &FlashSale) -> Result<Report, Failure> {
     let shop = &opened.shop;
     let ids = RandomIds::new(Arc::new(SystemClock::default()));
     let name = format!("FLASH-{}", ids.uuid().simple());
+    let count = usize::try_from(options.buyers).unwrap_or(usize::MAX);
+    // First, because a shop that is no demonstration refuses them and must be left as it was.
+    let buyers = Arc::new(shop.buyers(&opened.admin, count, POINTS).await?);
     let brand = shop.add_brand(&opened.admin, &name).await?;
     let product = shop.add_product(&opened.admin, brand, &name, PRICE, options.stock).await?;
-    let count = usize::try_from(options.buyers).unwrap_or(usize::MAX);
-    let buyers = Arc::new(shop.buyers(&opened.admin, count, POINTS).await?);
 
     let attempts = release(shop, &buyers, product, &ids).await?;
 

@@ -33,11 +33,12 @@ pub async fn load(global: &Global, options: &Load) -> Result<ExitCode, Failure> 
 
 async fn run(opened: &Opened, options: &Load) -> Result<Report, Failure> {
     let ids = RandomIds::new(Arc::new(SystemClock::default()));
-    let pieces_each = options.orders.div_ceil(options.products);
-    let products = products(opened, options, pieces_each, &ids).await?;
     let points_each = PRICE * i64::from(options.orders.div_ceil(options.buyers));
     let count = usize::try_from(options.buyers).unwrap_or(usize::MAX);
+    // First, because a shop that is no demonstration refuses them and must be left as it was.
     let buyers = opened.shop.buyers(&opened.admin, count, points_each).await?;
+    let pieces_each = options.orders.div_ceil(options.products);
+    let products = products(opened, options, pieces_each, &ids).await?;
     let work = Arc::new(Work {
         shop: Arc::clone(&opened.shop),
         spread: Spread::over(u64::from(options.products)),

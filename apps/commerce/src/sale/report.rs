@@ -70,10 +70,12 @@ impl Report {
             line("note", &"the shop's data is not at hand; run `commerce audit` with its --data-dir");
         }
         let problems = facts.problems();
-        if problems.is_empty() {
-            line("verdict", &"OK");
-        } else {
+        if !problems.is_empty() {
             line("verdict", &problems.join("; "));
+        } else if self.audit() == "not run" {
+            line("verdict", &"OK (not audited)");
+        } else {
+            line("verdict", &"OK");
         }
         text.trim_end().to_owned()
     }
@@ -189,11 +191,18 @@ mod tests {
             "orders/s 8000",
             "p50 1.0 ms",
             "p99 2.0 ms",
-            "verdict OK",
+            "verdict OK (not audited)",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
         assert!(text.contains("run `commerce audit`"), "{text}");
+        // One row a figure, without lines between them.
+        let table: Vec<_> = text.lines().skip(1).take_while(|line| !line.is_empty()).collect();
+        assert_eq!(table.len(), 13 + 2, "{text}");
+        assert!(table[1..14].iter().all(|row| row.contains(char::is_numeric)), "{text}");
+        let mut audited = report(100);
+        audited.facts.after.as_mut().unwrap().audit = AuditVerdict::Clean;
+        assert_eq!(audited.text().lines().last(), Some("verdict OK"));
         let wrong = report(101).text();
         assert!(wrong.lines().any(|found| found == "oversold 1"), "{wrong}");
         assert!(wrong.contains("verdict pieces sold: expected 100, found 101"), "{wrong}");

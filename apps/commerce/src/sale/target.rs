@@ -106,8 +106,9 @@ impl Opened {
         if let Some(own) = &self.own {
             return Ok(AuditVerdict::of(&own.audit.audit(own.clock.now(), false).await?));
         }
-        let Some(api) = self.shop.address().await else { return Ok(AuditVerdict::NotRun) };
-        if !data_dir::belongs_to(&self.config.data_dir, api) {
+        let at_hand = data_dir::belongs_to(&self.config.data_dir, &self.shop.addresses().await)
+            && setup::database_file(&self.config).is_file();
+        if !at_hand {
             return Ok(AuditVerdict::NotRun);
         }
         let platform = setup::open_existing(&self.config).await?;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod mode;
+#[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod sales;

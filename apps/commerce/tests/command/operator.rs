@@ -20,6 +20,10 @@ fn a_fresh_database_is_clean_and_none_is_no_clean_one() {
 #[test]
 fn a_broken_database_is_found_with_exit_code_1() {
     let dir = DataDir::new();
+    let none = run(dir.path(), &["seed", "--products", "3"]).expect(2);
+    assert!(none.stderr.contains("commerce migrate"), "{}", none.stderr);
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0, "nothing was made");
+    run(dir.path(), &["migrate"]).expect(0);
     run(dir.path(), &["seed", "--products", "3"]).expect(0);
     run(dir.path(), &["audit"]).expect(0);
     break_stock(&dir);
@@ -61,8 +65,67 @@ fn a_backup_of_a_running_shop_is_a_clean_data_directory() {
     // It runs, with the secrets of the original.
     let restored = Up::start(&copy);
     assert!(restored.banner.contains("shopper-demo"));
-    let secrets = |path: &std::path::Path| std::fs::read(path.join("secrets.toml")).unwrap();
-    assert_eq!(secrets(dir.path()), secrets(&copy));
+    for name in ["secrets.toml", "shop.mode"] {
+        let file = |path: &std::path::Path| std::fs::read(path.join(name)).unwrap();
+        assert_eq!(file(dir.path()), file(&copy), "{name}");
+    }
+}
+
+#[test]
+fn audit_and_backup_need_no_secrets() {
+    let (dir, target) = (DataDir::new(), DataDir::new());
+    drop(Up::start(dir.path()));
+    std::fs::write(dir.join("secrets.toml"), "broken").unwrap();
+    run(dir.path(), &["up", "--api-port", "0"]).expect(2);
+    run(dir.path(), &["audit"]).expect(0);
+    run(dir.path(), &["backup", target.join("copy").to_str().unwrap()]).expect(0);
+}
+
+#[test]
+fn an_audit_that_cannot_be_made_is_no_broken_rule() {
+    let dir = DataDir::new();
+    let why = |path: &std::path::Path| {
+        let ended = run(path, &["audit", "--json"]).expect(2);
+        let why = ended.json()["error"].as_str().unwrap().to_owned();
+        assert!(ended.stderr.contains(&why), "{}", ended.stderr);
+        why
+    };
+    assert!(why(dir.path()).contains("there is no database"));
+    let file = dir.join("commerce.sqlite");
+    std::fs::write(&file, "").unwrap();
+    assert!(why(dir.path()).contains("there is no database"), "an empty file is none");
+    std::fs::write(&file, "this is a text, and no database").unwrap();
+    let text = why(dir.path());
+    assert!(text.contains("is no database") && text.contains("backup"), "{text}");
+    assert!(why(&file).contains("is a file"));
+    let create =
+        ["user", "create", "--login-id", "x", "--email", "x@y.z", "--role", "ADMIN", "--password-stdin"];
+    assert!(run(&file, &create).expect(2).stderr.contains("is a file"));
+    for arguments in [&["up", "--api-port", "0"][..], &["migrate"], &["seed", "--products", "1"]] {
+        assert!(run(dir.path(), arguments).expect(2).stderr.contains("is no database"), "{arguments:?}");
+        assert!(run(&file, arguments).expect(2).stderr.contains("is a file"), "{arguments:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "this is a text, and no database");
+}
+
+#[test]
+fn an_account_made_by_an_operator_stands_in_the_audit_log() {
+    let dir = DataDir::new();
+    let create = ["user", "create", "--login-id", "Boss", "--email", "boss@example.com", "--role", "ADMIN"];
+    let create = [&create[..], &["--password-stdin"]].concat();
+    crate::support::run_with_input(dir.path(), &create, "correct horse battery\n").expect(0);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let entries = runtime.block_on(async {
+        let database = Database::open_sqlite(SqliteOptions::new(dir.join("commerce.sqlite"))).await.unwrap();
+        let transaction = database.begin_write("read").await.unwrap();
+        let backend = transaction.get_database_backend();
+        let query = "SELECT actor || ' ' || action || ' ' || target || ' ' || detail AS entry FROM audit_log";
+        let rows = transaction.query_all_raw(sea_orm::Statement::from_string(backend, query)).await.unwrap();
+        transaction.commit().await.unwrap();
+        database.close().await;
+        rows.iter().map(|row| row.try_get::<String>("", "entry").unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(entries, [r#"cli USER_CREATED user:boss {"role":"ADMIN"}"#]);
 }
 
 #[test]

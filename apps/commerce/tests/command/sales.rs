@@ -42,6 +42,11 @@ fn with_more_pieces_than_buyers_everybody_gets_one() {
     let elsewhere = DataDir::new();
     let text = run(elsewhere.path(), &sale[..7]).expect(0).stdout;
     assert!(has_line(&text, "audit not run") && text.contains("commerce audit"), "{text}");
+    assert!(has_line(&text, "verdict OK (not audited)"), "{text}");
+    // Another name of the same address, which may resolve to several.
+    let named = url.replace("127.0.0.1", "localhost");
+    let text = run(dir.path(), &["flash-sale", "--url", &named, "--buyers", "1"]).expect(0).stdout;
+    assert!(has_line(&text, "audit clean") && has_line(&text, "verdict OK"), "{text}");
     run(dir.path(), &["audit"]).expect(0);
 }
 
@@ -56,6 +61,28 @@ fn a_load_sells_every_order() {
         (&json!(40), &json!(40), &json!(0))
     );
     assert_eq!(report["audit"], json!("clean"));
+}
+
+#[test]
+fn a_shop_that_refuses_buyers_is_left_as_it_was() {
+    let dir = DataDir::new();
+    let shop = crate::mode::Configured::new(&dir);
+    let data = dir.join("data");
+    let up = Up::start_with(&data, &shop.environment());
+    let create = ["user", "create", "--login-id", "boss", "--email", "boss@example.com", "--role", "ADMIN"];
+    let mut create = crate::support::command(&data, &[&create[..], &["--password-stdin"]].concat());
+    create.envs(shop.environment());
+    crate::support::with_input(create, "correct horse battery\n").expect(0);
+    let url = up.url();
+    for kind in ["flash-sale", "load"] {
+        let sale = [kind, "--url", &url, "--admin", "boss", "--password-stdin"];
+        let refused = run_with_input(&data, &sale, "correct horse battery\n").expect(1).stderr;
+        assert!(refused.contains("NOT_DEMO_MODE"), "{refused}");
+    }
+    for list in ["brands", "products"] {
+        let (status, page) = up.get(&format!("/api/v1/{list}"));
+        assert_eq!((status, &page["items"]), (200, &json!([])), "{list}: {page}");
+    }
 }
 
 #[test]

@@ -74,11 +74,15 @@ pub fn run(data_dir: &Path, arguments: &[&str]) -> Ended {
 }
 
 /// Runs a command with `input` on its standard input.
-pub fn run_with_input(data_dir: &Path, arguments: &[&str], input: &str) -> Ended {
-    let mut command = command(data_dir, arguments);
+pub fn run_with_input(data_dir: &Path, arguments: &[&str], input: impl AsRef<[u8]>) -> Ended {
+    with_input(command(data_dir, arguments), input)
+}
+
+/// Runs `command` with `input` on its standard input.
+pub fn with_input(mut command: Command, input: impl AsRef<[u8]>) -> Ended {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(input.as_ref()).unwrap();
     child.wait_with_output().unwrap().into()
 }
 
@@ -135,11 +139,19 @@ impl Up {
 
     /// Asks over HTTP/1.1 on a connection of its own; status and JSON.
     pub fn post(&self, path: &str, token: Option<&str>, key: Option<&str>, body: &Value) -> (u16, Value) {
-        let body = body.to_string();
+        self.ask(&format!("POST {path}"), token, key, &body.to_string())
+    }
+
+    /// The same without a body.
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        self.ask(&format!("GET {path}"), None, None, "")
+    }
+
+    fn ask(&self, request: &str, token: Option<&str>, key: Option<&str>, body: &str) -> (u16, Value) {
         let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
         let key = key.map(|key| format!("Idempotency-Key: {key}\r\n")).unwrap_or_default();
         let text = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{token}{key}\
+            "{request} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{token}{key}\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.api,
             body.len()

@@ -28,9 +28,11 @@ fn a_taken_port_is_told_with_the_way_out() {
     let dir = DataDir::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
+    run(&dir.join("new"), &["up", "--api-port", &port]).expect(2);
     let refused = run(dir.path(), &["up", "--api-port", &port]).expect(2);
     let text = &refused.stderr;
     assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains("--api-port"), "{text}");
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0, "nothing was made");
 }
 
 #[test]
@@ -88,6 +90,12 @@ fn an_account_made_beside_a_running_shop_can_log_in() {
     let short = create("root2", "short\n").expect(2);
     assert!(short.stderr.contains("8 to 128 characters"), "{}", short.stderr);
     create("root3", "").expect(2);
+    let garbled = crate::support::run_with_input(
+        dir.path(),
+        &["user", "create", "--login-id", "x", "--email", "x@y.z", "--role", "ADMIN", "--password-stdin"],
+        b"correct \xff horse\n",
+    );
+    assert!(garbled.expect(2).stderr.contains("UTF-8"));
 
     let log_in = json!({ "loginId": "root", "password": "correct horse battery" });
     let (status, session) = up.post("/api/v1/sessions", None, None, &log_in);
