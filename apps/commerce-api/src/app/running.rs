@@ -47,8 +47,8 @@ impl Running {
     /// Requests that were accepted are finished for at most this long when the app stops.
     const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-    /// Binds the port and starts desks, background tasks and HTTP.
-    pub async fn start(platform: Platform, config: &Config) -> Result<Self, StartError> {
+    /// Binds the port and starts desks, background tasks and HTTP on the current runtime.
+    pub fn start(platform: Platform, config: &Config) -> Result<Self, StartError> {
         let metrics = metrics::install()?;
         describe_metrics();
         let addr = SocketAddr::new(config.api.bind, config.api.port);

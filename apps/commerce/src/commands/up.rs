@@ -30,7 +30,7 @@ pub async fn run(global: &Global) -> Result<ExitCode, Failure> {
     if config.is_demo() {
         demo::seed(&platform, demo::PRODUCTS).await?;
     }
-    let running = Running::start(platform, &config).await?;
+    let running = Running::start(platform, &config)?;
     lock.record_api(running.api_addr())?;
     let program = std::env::args().next().unwrap_or_else(|| "commerce".to_owned());
     let banner = Banner {

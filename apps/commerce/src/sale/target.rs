@@ -96,7 +96,7 @@ async fn start() -> Result<Own, Failure> {
     let platform = Platform::open(&config).await?;
     demo::seed(&platform, 0).await?;
     let (audit, clock) = (platform.audit.clone(), platform.clock.clone());
-    let running = Running::start(platform, &config).await?;
+    let running = Running::start(platform, &config)?;
     Ok(Own { running, audit, clock, dir })
 }
 
