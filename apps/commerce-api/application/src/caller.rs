@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use commerce_api_domain::{Actor, Role, UserId};
+use commerce_api_domain::{Actor, CommandKind, Role, UserId};
 
+use crate::desk::{KeyedRequest, Submission};
 use crate::ports::{AuditEntry, Clock, IdSource};
 
 /// Who calls, as their session says; never taken from a body.
@@ -32,6 +33,16 @@ impl Caller {
             Role::Customer => Actor::Customer(self.user),
             Role::Admin => Actor::Admin(self.user),
         }
+    }
+
+    /// A command of the caller, under the caller's key and in the caller's trace.
+    pub(crate) fn submission(
+        &self,
+        kind: CommandKind,
+        keyed: KeyedRequest,
+        audit: Option<AuditEntry>,
+    ) -> Submission {
+        Submission { kind, keyed: Some(keyed), audit, traceparent: self.traceparent.clone() }
     }
 
     /// An entry of the audit log for something that the caller does by hand.

@@ -6,7 +6,7 @@ use commerce_api_domain::{BrandId, CommandKind, MovementId, MovementKind, Produc
 use serde_json::json;
 
 use crate::Caller;
-use crate::desk::{DeskReply, KeyedRequest, OrderDesk, Submission, SubmitError};
+use crate::desk::{DeskReply, KeyedRequest, OrderDesk, SubmitError};
 use crate::ports::{
     Brand, CatalogueStore, Clock, IdSource, NewBrand, NewProduct, ProductPatch, ProductQuery, ProductUpdate,
     ProductView, StorageError, UpdateRefused,
@@ -100,14 +100,7 @@ impl Catalogue {
         let audit =
             caller.audit(&*self.ids, &*self.clock, "STOCK_MOVED", format!("product:{product}"), &detail);
         let kind = CommandKind::MoveStock { product, kind, quantity, reason };
-        self.desk
-            .submit(Submission {
-                kind,
-                keyed: Some(keyed),
-                audit: Some(audit),
-                traceparent: caller.traceparent.clone(),
-            })
-            .await
+        self.desk.submit(caller.submission(kind, keyed, Some(audit))).await
     }
 
     /// Movements of a product's stock by hand, latest first; none where there is no such product.

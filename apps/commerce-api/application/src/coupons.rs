@@ -6,7 +6,7 @@ use commerce_api_domain::{CommandKind, CouponId, IssuedCouponId, Timestamp, User
 use serde_json::json;
 
 use crate::Caller;
-use crate::desk::{DeskReply, KeyedRequest, OrderDesk, Submission, SubmitError};
+use crate::desk::{DeskReply, KeyedRequest, OrderDesk, SubmitError};
 use crate::ports::{
     Clock, CouponStore, CouponView, IdSource, IssuedCouponView, NewCoupon, StorageError, UpdateRefused,
 };
@@ -71,13 +71,6 @@ impl Coupons {
         coupon: CouponId,
     ) -> Result<DeskReply, SubmitError> {
         let kind = CommandKind::IssueCoupon { coupon, user: caller.user };
-        self.desk
-            .submit(Submission {
-                kind,
-                keyed: Some(keyed),
-                audit: None,
-                traceparent: caller.traceparent.clone(),
-            })
-            .await
+        self.desk.submit(caller.submission(kind, keyed, None)).await
     }
 }

@@ -6,7 +6,7 @@ use commerce_api_domain::{CommandKind, Order, OrderId, Payment, PaymentEventReco
 use serde_json::json;
 
 use crate::Caller;
-use crate::desk::{DeskReply, KeyedRequest, OrderDesk, Submission, SubmitError};
+use crate::desk::{DeskReply, KeyedRequest, OrderDesk, SubmitError};
 use crate::ports::{Clock, IdSource, OrderFilter, OrderQueries, StorageError};
 
 /// Orders.
@@ -36,14 +36,7 @@ impl Orders {
         keyed: KeyedRequest,
         order: PlaceOrder,
     ) -> Result<DeskReply, SubmitError> {
-        self.desk
-            .submit(Submission {
-                kind: CommandKind::Place(order),
-                keyed: Some(keyed),
-                audit: None,
-                traceparent: caller.traceparent.clone(),
-            })
-            .await
+        self.desk.submit(caller.submission(CommandKind::Place(order), keyed, None)).await
     }
 
     /// Cancels an order of the caller, or any for an administrator.
@@ -57,9 +50,7 @@ impl Orders {
             caller.audit(&*self.ids, &*self.clock, "ORDER_CANCELED", format!("order:{order}"), &json!({}))
         });
         let kind = CommandKind::Cancel { order, by: caller.actor() };
-        self.desk
-            .submit(Submission { kind, keyed: Some(keyed), audit, traceparent: caller.traceparent.clone() })
-            .await
+        self.desk.submit(caller.submission(kind, keyed, audit)).await
     }
 
     /// One order; none where it is not the caller's to see.

@@ -6,7 +6,7 @@ use commerce_api_domain::{CommandKind, LedgerId, Money, UserId};
 use serde_json::json;
 
 use crate::Caller;
-use crate::desk::{DeskReply, KeyedRequest, OrderDesk, Submission, SubmitError};
+use crate::desk::{DeskReply, KeyedRequest, OrderDesk, SubmitError};
 use crate::ports::{AccountStore, Clock, IdSource, LedgerPage, StorageError};
 
 /// Points of customers.
@@ -49,14 +49,7 @@ impl Points {
             let detail = json!({ "amount": amount.won() });
             caller.audit(&*self.ids, &*self.clock, "POINTS_CHARGED", format!("user:{user}"), &detail)
         });
-        self.desk
-            .submit(Submission {
-                kind: CommandKind::ChargePoints { user, amount },
-                keyed: Some(keyed),
-                audit,
-                traceparent: caller.traceparent.clone(),
-            })
-            .await
+        self.desk.submit(caller.submission(CommandKind::ChargePoints { user, amount }, keyed, audit)).await
     }
 
     /// Balance and ledger, latest first.

@@ -207,6 +207,7 @@ mod tests {
         let spaces = std::iter::repeat_n(Bytes::from_static(b" "), chunks);
         let chunks = spaces.chain([Bytes::from_static(b"7")]).map(Ok::<_, io::Error>);
         Body::from_stream(stream::iter(chunks).then(async |chunk| {
+            // tidy: sleep on paused time: what is waited for is the deadline itself
             tokio::time::sleep(Duration::from_secs(1)).await;
             chunk
         }))

@@ -189,9 +189,10 @@ async fn metrics_are_listed_and_shown() {
         let (status, body) = app.json(path, From::Local).await;
         assert_eq!((status, &body["code"]), (404, &json!("METRIC_NOT_FOUND")));
     }
-    for query in ["tag=kind", "label=kind:a"] {
+    for query in ["tag=kind", "label=kind:a", "tag=kind:%FF"] {
         let path = format!("/actuator/metrics/actuator_test_total?{query}");
-        assert_eq!(app.json(&path, From::Local).await.0, 400);
+        let (status, body) = app.json(&path, From::Local).await;
+        assert_eq!((status, &body["code"]), (400, &json!("INVALID_PARAMETER")), "{query}");
     }
 }
 
