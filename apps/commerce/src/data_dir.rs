@@ -180,6 +180,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = UpLock::take(dir.path()).await.unwrap();
         let killed = async {
+            // tidy: sleep on the paused clock, while the other end waits
             tokio::time::sleep(Duration::from_secs(1)).await;
             drop(first);
         };
