@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     DatabaseError, Dialect, NamedReader, READER_NAME, ReadTransaction, SqliteOptions, StatementLog,
-    WriteTransaction,
+    WriteTransaction, file,
     options::open_writer,
     writer::{Lease, Request, Writer},
 };
@@ -42,15 +42,16 @@ pub(crate) struct Inner {
 }
 
 impl Database {
-    /// Opens the file, creating it if needed, and starts its writer task on the current runtime.
+    /// Opens the file, creating it if needed, and starts its writer task on the current runtime. On Unix only its owner
+    /// may read the file from then on.
     pub async fn open_sqlite(options: SqliteOptions) -> Result<Self, DatabaseError> {
         let failed = |source| DatabaseError::Open { path: options.path.clone(), source: Box::new(source) };
+        file::prepare(&options.path).await.map_err(|error| failed(sqlx::Error::Io(error).into()))?;
         let connect = options.writer();
-        keep_private(&options.path).map_err(|error| failed(sqlx::Error::Io(error).into()))?;
         let connection = open_writer(&connect, options.busy_timeout).await.map_err(failed)?;
         let pool = options.reader_pool().await.map_err(failed)?;
         let (requests, queue) = mpsc::channel(options.write_queue.max(1));
-        let writer = Writer::new(queue, &options, connect.clone(), connection, pool.clone());
+        let writer = Writer::new(queue, &options, connection, pool.clone());
         tokio::spawn(writer.run());
 
         let log = Arc::new(StatementLog::default());
@@ -95,31 +96,29 @@ impl Database {
             }
             mpsc::error::TrySendError::Closed(_) => DatabaseError::Closed,
         })?;
-        self.leased(name, answer).await
+        self.in_time(name, leased(answer)).await
     }
 
-    /// The same for the few who write for many: where too many wait it waits for a place among them, instead of being
-    /// refused together with all those it writes for.
+    /// The same for the few who write for many: where too many wait it waits for a place among them, before all who come
+    /// later, instead of being refused together with all those it writes for.
     pub async fn begin_write_waiting(&self, name: &'static str) -> Result<WriteTransaction, DatabaseError> {
-        let (request, answer) = request(name);
-        match timeout(self.inner.write_wait_max, self.inner.requests.send(request)).await {
-            Ok(Ok(())) => self.leased(name, answer).await,
-            Ok(Err(_)) => Err(DatabaseError::Closed),
-            Err(_) => Err(DatabaseError::WriteWait { name }),
-        }
+        let waiting = async {
+            let (request, answer) = request(name);
+            self.inner.requests.send(request).await.map_err(|_| DatabaseError::Closed)?;
+            leased(answer).await
+        };
+        self.in_time(name, waiting).await
     }
 
-    async fn leased(
+    async fn in_time(
         &self,
         name: &'static str,
-        answer: oneshot::Receiver<Result<Lease, DatabaseError>>,
+        lease: impl Future<Output = Result<Lease, DatabaseError>>,
     ) -> Result<WriteTransaction, DatabaseError> {
-        let lease = match timeout(self.inner.write_wait_max, answer).await {
-            Ok(Ok(leased)) => leased?,
-            Ok(Err(_)) => return Err(DatabaseError::Closed),
-            Err(_) => return Err(DatabaseError::WriteWait { name }),
-        };
-        Ok(WriteTransaction::new(name, Arc::clone(&self.inner.log), lease))
+        match timeout(self.inner.write_wait_max, lease).await {
+            Ok(lease) => Ok(WriteTransaction::new(name, Arc::clone(&self.inner.log), lease?)),
+            Err(_) => Err(DatabaseError::WriteWait { name }),
+        }
     }
 
     /// One snapshot for any number of reads, held until drop.
@@ -143,24 +142,13 @@ impl Database {
     }
 }
 
-fn request(name: &'static str) -> (Request, oneshot::Receiver<Result<Lease, DatabaseError>>) {
+type Answer = oneshot::Receiver<Result<Lease, DatabaseError>>;
+
+fn request(name: &'static str) -> (Request, Answer) {
     let (reply, answer) = oneshot::channel();
     (Request::Lease { name, asked_at: Instant::now(), reply }, answer)
 }
 
-/// Passwords' hashes and people's orders are nobody else's: the file is made for its owner only, and `SQLite` gives its
-/// log and its shared memory the same mode.
-#[cfg(unix)]
-fn keep_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    let mode = file.metadata()?.permissions().mode();
-    if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(std::fs::Permissions::from_mode(0o600)) }
-}
-
-#[cfg(not(unix))]
-fn keep_private(_: &Path) -> std::io::Result<()> {
-    Ok(())
+async fn leased(answer: Answer) -> Result<Lease, DatabaseError> {
+    answer.await.unwrap_or(Err(DatabaseError::Closed))
 }

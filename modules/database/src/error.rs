@@ -30,7 +30,7 @@ pub enum ErrorClass {
     Conflict,
     /// Too much waits already; nothing was tried.
     Overloaded,
-    /// A commit was sent, its answer never came.
+    /// A commit was sent, and nothing tells whether it was done.
     OutcomeUnknown,
     /// Anything else: I/O, corruption, a bug.
     Other,
@@ -58,6 +58,12 @@ impl ErrorClass {
             Self::OutcomeUnknown => "outcome_unknown",
             Self::Other => "other",
         }
+    }
+
+    /// True if a COMMIT that met with it has kept nothing: a refused row or a busy file. Anything else (an I/O error, a
+    /// full disk) may have come after the frame of the commit was in the log, which the next recovery would accept.
+    pub(crate) fn refuses_commit(self) -> bool {
+        self.is_transient() || self.leaves_transaction_usable()
     }
 
     /// True if the statement alone failed and its transaction is as it was before.
@@ -130,7 +136,7 @@ pub enum DatabaseError {
         /// Rows that changed.
         affected: u64,
     },
-    /// The connection was lost during COMMIT.
+    /// COMMIT failed in a way that leaves open whether it was done.
     #[error("the outcome of the commit is unknown")]
     OutcomeUnknown(#[source] Box<DatabaseError>),
     /// The schema and the code do not fit.
@@ -197,7 +203,7 @@ pub enum CommitError {
     /// Nothing of the transaction was kept.
     #[error("the transaction was not committed")]
     NotCommitted(#[source] DatabaseError),
-    /// The connection was lost before the answer: committed or not, only the data can tell.
+    /// COMMIT failed without a refusal, by I/O or a lost connection: whether it was done, only the data can tell.
     #[error("the outcome of the commit is unknown")]
     Unknown(#[source] DatabaseError),
 }
@@ -286,6 +292,19 @@ mod tests {
         for (code, class) in table {
             assert_eq!(class_of_sqlite_code(code), class, "code {code}");
         }
+    }
+
+    #[test]
+    fn only_a_refusal_tells_that_a_commit_was_not_done() {
+        let (busy, foreign_key, commit_hook) = (5, 787, 531);
+        for code in [busy, foreign_key, commit_hook] {
+            assert!(class_of_sqlite_code(code).refuses_commit(), "code {code}");
+        }
+        let (io, fsync, corrupt, full, not_a_database) = (10, 1034, 11, 13, 26);
+        for code in [io, fsync, corrupt, full, not_a_database] {
+            assert!(!class_of_sqlite_code(code).refuses_commit(), "code {code}");
+        }
+        assert!(!ErrorClass::Connection.refuses_commit());
     }
 
     #[test]

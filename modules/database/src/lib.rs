@@ -8,6 +8,7 @@ mod backup;
 mod database;
 mod dialect;
 mod error;
+mod file;
 mod migrate;
 mod options;
 mod read;
@@ -18,6 +19,7 @@ mod select;
 mod statement_log;
 mod template;
 mod transaction;
+mod wal;
 mod writer;
 
 #[cfg(test)]

@@ -9,8 +9,6 @@ use sqlx::{
 
 use crate::{DatabaseError, ErrorClass, error::class_of_driver};
 
-/// A log that grew past this in a long read is cut back to it at the next checkpoint.
-const JOURNAL_SIZE_LIMIT_BYTES: &str = "67108864";
 /// Pages of 4 KiB between checkpoints: fewer, larger ones, since a hot page is then copied once.
 const AUTOCHECKPOINT_PAGES: &str = "4000";
 /// Negative: KiB. The writer's cache has to hold the hot part of all indices.
@@ -40,6 +38,8 @@ pub struct SqliteOptions {
     /// Size of the write-ahead log at which the writer waits for readers to let go of it, 64 MiB by default. Without
     /// it, readers that always overlap let the log grow for as long as they come.
     pub wal_max_bytes: u64,
+    /// The least time between two such waits, 1 s by default.
+    pub wal_restart_pause: Duration,
 }
 
 impl SqliteOptions {
@@ -54,6 +54,7 @@ impl SqliteOptions {
             write_queue: 256,
             write_wait_max: Duration::from_secs(30),
             wal_max_bytes: 64 * 1024 * 1024,
+            wal_restart_pause: Duration::from_secs(1),
         }
     }
 
@@ -72,9 +73,9 @@ impl SqliteOptions {
     /// The write connection.
     pub(crate) fn writer(&self) -> SqliteConnectOptions {
         self.base()
-            .create_if_missing(true)
             .pragma("cache_size", WRITER_CACHE)
-            .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT_BYTES)
+            // Cuts a log that grew past it once it begins anew.
+            .pragma("journal_size_limit", self.wal_max_bytes.to_string())
             .pragma("wal_autocheckpoint", AUTOCHECKPOINT_PAGES)
             .thread_name(|_| "sqlite-writer".to_owned())
     }

@@ -8,9 +8,7 @@ use sea_query_sqlx::SqlxValues;
 use sqlx::{Sqlite, query::Query, sqlite::SqliteConnection};
 use tokio::sync::Mutex;
 
-use crate::{
-    CommitError, DatabaseError, Dialect, ErrorClass, StatementLog, error::class_of_driver, writer::Lease,
-};
+use crate::{CommitError, DatabaseError, Dialect, StatementLog, error::class_of_driver, writer::Lease};
 
 /// A transaction on the write connection. Dropped without [`commit`](Self::commit), it is rolled back before
 /// anybody else may write. `SeaORM` entities and raw statements run on it as on any connection.
@@ -71,23 +69,22 @@ impl WriteTransaction {
     }
 
     /// Makes everything durable and visible at once. After an earlier error that may have ended the
-    /// transaction it refuses, and nothing is kept.
+    /// transaction it refuses, and nothing is kept. Where COMMIT itself fails by anything but a refusal (busy, a
+    /// constraint) the outcome is unknown.
     pub async fn commit(self) -> Result<(), CommitError> {
         let mut session = self.session.into_inner();
-        let error = match session.start() {
+        let (sent, error) = match session.start() {
             Ok(connection) => match sqlx::query("COMMIT").execute(connection).await {
                 Ok(_) => {
                     session.lease.finish();
                     return Ok(());
                 }
-                Err(error) => Arc::new(error),
+                Err(error) => (true, Arc::new(error)),
             },
-            Err(error) => error,
+            Err(error) => (false, error),
         };
         let error = DatabaseError::from(DbErr::Exec(RuntimeErr::SqlxError(error)));
-        // A refused row or a busy file is certain. Anything else (an I/O error, a full disk) may have come after the
-        // frame of the commit was in the log, which the next start would accept: nobody can say.
-        if session.broken.is_none() && !is_certain(error.class()) {
+        if sent && !error.class().refuses_commit() {
             session.lease.discard().await;
             return Err(CommitError::Unknown(error));
         }
@@ -101,19 +98,6 @@ impl WriteTransaction {
     pub async fn rollback(self) -> Result<(), DatabaseError> {
         undo(self.session.into_inner().lease).await
     }
-}
-
-/// Whether an error of COMMIT tells that nothing was committed.
-const fn is_certain(class: ErrorClass) -> bool {
-    matches!(
-        class,
-        ErrorClass::Busy
-            | ErrorClass::Deadlock
-            | ErrorClass::LockTimeout
-            | ErrorClass::UniqueViolation
-            | ErrorClass::CheckViolation
-            | ErrorClass::Data
-    )
 }
 
 async fn undo(mut lease: Lease) -> Result<(), DatabaseError> {

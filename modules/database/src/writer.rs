@@ -1,7 +1,6 @@
 //! The writer task: it alone owns the write connection and lends it to one transaction at a time,
 //! in the order they asked.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::{
@@ -13,14 +12,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{DatabaseError, ErrorClass, SqliteOptions, error::class_of_driver, options::open_writer};
+use crate::{
+    DatabaseError, ErrorClass, SqliteOptions, error::class_of_driver, options::open_writer, wal::WalLimit,
+};
 
 /// A transaction that held everybody else up for longer is worth a line in the log.
 const SLOW_HOLD: Duration = Duration::from_secs(1);
-/// The size of the log is looked at no more often than this.
-const WAL_LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How long the writer waits for readers to let go of a log that has grown too large, in milliseconds.
-const WAL_WAIT_MAX_MS: u32 = 250;
 const READERS_CLOSE_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) enum Request {
@@ -84,30 +81,23 @@ pub(crate) struct Writer {
     busy_timeout: Duration,
     connection: Option<SqliteConnection>,
     readers: SqlitePool,
-    wal: PathBuf,
-    wal_max_bytes: u64,
-    wal_looked_at: Instant,
+    wal: WalLimit,
 }
 
 impl Writer {
     pub(crate) fn new(
         requests: mpsc::Receiver<Request>,
-        database: &SqliteOptions,
-        options: SqliteConnectOptions,
+        options: &SqliteOptions,
         connection: SqliteConnection,
         readers: SqlitePool,
     ) -> Self {
-        let mut wal = database.path.clone().into_os_string();
-        wal.push("-wal");
         Self {
             requests,
-            options,
-            busy_timeout: database.busy_timeout,
+            options: options.writer(),
+            busy_timeout: options.busy_timeout,
             connection: Some(connection),
             readers,
-            wal: wal.into(),
-            wal_max_bytes: database.wal_max_bytes,
-            wal_looked_at: Instant::now(),
+            wal: WalLimit::new(options),
         }
     }
 
@@ -156,34 +146,13 @@ impl Writer {
             Ok(Returned::Dirty(connection)) => rolled_back(connection, name).await,
             Err(_) => None,
         };
-        self.bound_the_log().await;
         let held = held_since.elapsed();
         metrics::histogram!("database_write_hold_seconds", "name" => name).record(held);
         if held > SLOW_HOLD {
             tracing::warn!(name, held_ms = held.as_millis(), "a transaction held the writer for long");
         }
-    }
-
-    /// Starts the log anew where it has grown too large because readers always overlap. No new frame is written while
-    /// this waits for them, so those that come meanwhile read the file itself and do not hold the log.
-    async fn bound_the_log(&mut self) {
-        if self.wal_looked_at.elapsed() < WAL_LOOK_EVERY {
-            return;
-        }
-        self.wal_looked_at = Instant::now();
-        let bytes = std::fs::metadata(&self.wal).map_or(0, |file| file.len());
-        #[expect(clippy::cast_precision_loss, reason = "a log is far below 2^52 bytes")]
-        metrics::gauge!("database_wal_bytes").set(bytes as f64);
-        let Some(connection) = self.connection.as_mut().filter(|_| bytes > self.wal_max_bytes) else {
-            return;
-        };
-        let patience = ["PRAGMA busy_timeout = ", &WAL_WAIT_MAX_MS.to_string()].concat();
-        let usual = ["PRAGMA busy_timeout = ", &self.busy_timeout.as_millis().to_string()].concat();
-        for pragma in [patience, "PRAGMA wal_checkpoint(TRUNCATE)".to_owned(), usual] {
-            let run = sqlx::query(sqlx::AssertSqlSafe(pragma)).execute(&mut *connection).await;
-            if let Err(error) = run {
-                tracing::debug!(%error, bytes, "the log was not started anew; the next transaction tries again");
-            }
+        if let Some(connection) = &mut self.connection {
+            self.wal.keep(connection).await;
         }
     }
 

@@ -1,6 +1,8 @@
 //! Tests against real `SQLite` files in temporary directories.
 
 mod backup;
+mod commit;
+mod files;
 mod migrate;
 mod row_statements;
 mod transactions;

@@ -119,6 +119,42 @@ async fn a_full_queue_is_refused_as_overload() {
 }
 
 #[tokio::test]
+async fn who_writes_for_many_waits_for_a_place_in_a_full_queue() {
+    let directory = TempDir::new().unwrap();
+    let limits = SqliteOptions { write_queue: 1, ..options(directory.path()) };
+    let database = Database::open_sqlite(limits).await.unwrap();
+    let holder = database.begin_write("holder").await.unwrap();
+    let mut queued = Box::pin(database.begin_write("queued"));
+    assert!(poll!(&mut queued).is_pending());
+    let mut waiting = Box::pin(database.begin_write_waiting("waiting"));
+    assert!(poll!(&mut waiting).is_pending());
+    let refused = database.begin_write("refused").await.unwrap_err();
+    assert_eq!(refused.class(), ErrorClass::Overloaded);
+
+    holder.rollback().await.unwrap();
+    let queued = queued.await.unwrap();
+    // The place that became free is the waiting one's, not that of somebody who comes later.
+    let refused = database.begin_write("refused").await.unwrap_err();
+    assert_eq!(refused.class(), ErrorClass::Overloaded);
+    queued.rollback().await.unwrap();
+    waiting.await.unwrap().commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn waiting_for_a_place_has_a_limit_too() {
+    let directory = TempDir::new().unwrap();
+    let wait = Duration::from_millis(1);
+    let limits = SqliteOptions { write_queue: 1, write_wait_max: wait, ..options(directory.path()) };
+    let database = Database::open_sqlite(limits).await.unwrap();
+    let _holder = database.begin_write("holder").await.unwrap();
+    let queued = database.begin_write("queued").await.unwrap_err();
+    assert!(matches!(queued, DatabaseError::WriteWait { name: "queued" }), "{queued:?}");
+    // The queued request still takes the only place.
+    let waited = database.begin_write_waiting("waiting").await.unwrap_err();
+    assert!(matches!(waited, DatabaseError::WriteWait { name: "waiting" }), "{waited:?}");
+}
+
+#[tokio::test]
 async fn waiting_for_a_turn_has_a_limit_and_leaves_no_transaction_behind() {
     let directory = TempDir::new().unwrap();
     let database = with_table(&directory).await;

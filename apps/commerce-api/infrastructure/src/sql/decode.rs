@@ -54,6 +54,11 @@ impl<'a> Columns<'a> {
         self.row.try_get_by_index(index).map_err(|error| StorageError::Data(error.into()))
     }
 
+    /// The next column, which stays the next.
+    pub(crate) fn peek<T: TryGetable>(&self) -> Result<T, StorageError> {
+        Self { row: self.row, next: self.next }.take()
+    }
+
     pub(crate) fn text(&mut self) -> Result<Arc<str>, StorageError> {
         Ok(self.take::<String>()?.into())
     }

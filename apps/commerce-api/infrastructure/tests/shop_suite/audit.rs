@@ -7,7 +7,7 @@ use commerce_api_application::desk::OrderDesk;
 use commerce_api_application::ports::{AuditReport, AuditStore, Clock as _, FindingState};
 use commerce_api_domain::*;
 use commerce_api_infrastructure::sql::SqlAudit;
-use commerce_database::Database;
+use commerce_database::{Database, Template};
 use sea_orm::Value;
 
 /// A shop in which something of everything happened.
@@ -307,6 +307,35 @@ async fn what_merely_lags_is_a_violation_only_once_settled() {
     );
     assert!(!lagging.is_violated());
     assert!(busy.audit(true).await.is_violated());
+}
+
+#[tokio::test]
+async fn sums_beyond_64_bits_are_audited_all_the_same() {
+    let shop = Shop::sqlite().await;
+    let Backend::Sqlite { database, .. } = &shop.backend else { unreachable!() };
+    let rich = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) ";
+    let users = Template::new(
+        "INSERT INTO users (id, login_id, email, password_hash, role, balance, created_at) \
+         {rich} SELECT i, 'u' || i, 'u' || i, '!', 'CUSTOMER', 9000000000000000, 0 FROM n",
+    );
+    execute(database, users.fragment("rich", rich), []).await;
+    let ledger = Template::new(
+        "INSERT INTO point_ledger (id, user_id, kind, amount, signed_amount, balance_after, at) \
+         {rich} SELECT randomblob(16), i, 'CHARGE', 9000000000000000, 9000000000000000, 9000000000000000, 0 FROM n",
+    );
+    execute(database, ledger.fragment("rich", rich), []).await;
+    let report = SqlAudit::new(database.clone()).audit(shop.clock.now(), true).await.unwrap();
+    assert_eq!(report.findings, []);
+    let told = |what| report.totals.iter().find(|(total, _)| *total == what).unwrap().1;
+    assert_eq!((told("points balance"), told("points ledger")), (i64::MAX, i64::MAX));
+
+    // One account whose ledger alone is beyond: found, not the end of the audit.
+    let one = "UPDATE point_ledger SET user_id = 1";
+    execute(database, one, []).await;
+    let report = SqlAudit::new(database.clone()).audit(shop.clock.now(), true).await.unwrap();
+    assert_eq!(report.findings[0].subject, "user:1");
+    assert_eq!(report.findings[0].detail, "balance 9000000000000000, ledger about 18000000000000000000");
+    assert_eq!((report.findings.len(), report.truncated), (100, true), "and all who have none");
 }
 
 #[tokio::test]

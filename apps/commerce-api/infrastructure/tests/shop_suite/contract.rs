@@ -275,7 +275,8 @@ async fn answers_come_back_to_the_byte_and_a_key_is_taken_once() {
 async fn charges_of_the_day_are_summed_and_nothing_else() {
     on_every_storage(|shop| async move {
         let storage = shop.storage();
-        // The balance that a user starts with was charged long before today.
+        // The balance that a user starts with was charged long before today. The ids of today's charges were drawn a few
+        // minutes before today began: they waited.
         let (user, product) = (shop.user(50_000).await, shop.product(1_000, 10).await);
         let request = LockRequest {
             charging_users: [user].into(),

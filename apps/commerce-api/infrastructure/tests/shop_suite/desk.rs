@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::shop::*;
 use async_trait::async_trait;
 use commerce_api_application::desk::{DeskOptions, DeskReply, OrderDesk, Submission, SubmitError};
-use commerce_api_application::ports::{OrderParts, Storage, StorageError, UnitOfWork};
+use commerce_api_application::ports::{AccountStore as _, OrderParts, Storage, StorageError, UnitOfWork};
 use commerce_api_domain::*;
 use commerce_api_infrastructure::memory::Fault;
+use commerce_api_infrastructure::runtime::RandomIds;
+use commerce_api_infrastructure::sql::SqlAccounts;
 use commerce_database::{Database, Template};
 
 /// Submits all at once, each from a task of its own.
@@ -43,7 +45,7 @@ async fn buyers_at_once_buy_exactly_what_there_is() {
         let mut submissions = Vec::new();
         for _ in 0..300 {
             let user = shop.user(1_000).await;
-            submissions.push(shop.keyed(user, "k", 1, by_points(user, product, 1)));
+            submissions.push(keyed(user, "k", 1, by_points(user, product, 1)));
         }
         let replies = all_at_once(&[shop.desk()], submissions).await;
         let sold = replies.iter().filter(|reply| is_done(reply)).count();
@@ -70,7 +72,7 @@ async fn two_desks_on_one_database_sell_exactly_what_there_is() {
         let mut submissions = Vec::new();
         for _ in 0..300 {
             let user = shop.user(1_000).await;
-            submissions.push(shop.keyed(user, "k", 1, by_points(user, product, 1)));
+            submissions.push(keyed(user, "k", 1, by_points(user, product, 1)));
         }
         let replies = all_at_once(&nodes, submissions).await;
         assert!(replies.iter().all(Result::is_ok), "every buyer got an answer");
@@ -86,8 +88,7 @@ async fn one_key_at_once_on_two_nodes_is_one_order_and_one_answer() {
     on_every_storage(|shop| async move {
         let (user, product) = (shop.user(100_000).await, shop.product(1_000, 100).await);
         let nodes = [shop.desk(), shop.desk_on(shop.second_node().await, DeskOptions::default())];
-        let submissions =
-            (0..100).map(|_| shop.keyed(user, "once", 1, by_points(user, product, 1))).collect();
+        let submissions = (0..100).map(|_| keyed(user, "once", 1, by_points(user, product, 1))).collect();
         let mut answers = BTreeSet::new();
         let mut decided = 0;
         for reply in all_at_once(&nodes, submissions).await {
@@ -117,7 +118,7 @@ async fn a_key_for_another_body_is_refused_and_another_users_key_is_another_key(
         let product = shop.product(1_000, 10).await;
         let desk = shop.desk();
         let submit = async |user, fingerprint| {
-            desk.submit(shop.keyed(user, "k", fingerprint, by_points(user, product, 1))).await.unwrap()
+            desk.submit(keyed(user, "k", fingerprint, by_points(user, product, 1))).await.unwrap()
         };
         let DeskReply::Decided { answer, .. } = submit(user, 1).await else { panic!("first") };
         assert_eq!(submit(user, 2).await, DeskReply::KeyReused);
@@ -134,15 +135,15 @@ async fn a_refusal_is_replayed_even_when_it_would_be_accepted_now() {
     on_every_storage(|shop| async move {
         let (user, product) = (shop.user(10_000).await, shop.product(1_000, 0).await);
         let desk = shop.desk();
-        let first = desk.submit(shop.keyed(user, "k", 1, by_points(user, product, 1))).await.unwrap();
+        let first = desk.submit(keyed(user, "k", 1, by_points(user, product, 1))).await.unwrap();
         let DeskReply::Decided { decision, answer } = first else { panic!("first") };
         assert!(matches!(*decision, Err(Refusal::OutOfStock { .. })));
         let receipt =
             CommandKind::MoveStock { product, kind: MovementKind::Receipt, quantity: 5, reason: None };
         shop.run(&desk, receipt).await.unwrap();
-        let again = desk.submit(shop.keyed(user, "k", 1, by_points(user, product, 1))).await.unwrap();
+        let again = desk.submit(keyed(user, "k", 1, by_points(user, product, 1))).await.unwrap();
         assert_eq!(again, DeskReply::Replayed(answer.unwrap()));
-        assert!(is_done(&desk.submit(shop.keyed(user, "new", 1, by_points(user, product, 1))).await));
+        assert!(is_done(&desk.submit(keyed(user, "new", 1, by_points(user, product, 1))).await));
     })
     .await;
 }
@@ -161,7 +162,7 @@ async fn one_coupon_in_two_hundred_orders_at_once_is_used_once() {
             let CommandKind::Place(place) = by_points(user, product, 1) else { unreachable!() };
             CommandKind::Place(PlaceOrder { issued_coupon: Some(issued), ..place })
         };
-        let submissions = (0..200).map(|key| shop.keyed(user, &key.to_string(), 1, order())).collect();
+        let submissions = (0..200).map(|key| keyed(user, &key.to_string(), 1, order())).collect();
         let replies = all_at_once(&[desk], submissions).await;
         assert_eq!(replies.iter().filter(|reply| is_done(reply)).count(), 1);
         assert_eq!(shop.violations().await, [""; 0]);
@@ -177,7 +178,7 @@ async fn first_come_issues_stop_at_the_limit_and_at_one_a_customer() {
         for _ in 0..50 {
             let user = shop.user(0).await;
             for key in ["a", "b", "c"] {
-                submissions.push(shop.keyed(user, key, 1, CommandKind::IssueCoupon { coupon, user }));
+                submissions.push(keyed(user, key, 1, CommandKind::IssueCoupon { coupon, user }));
             }
         }
         let replies = all_at_once(
@@ -197,7 +198,7 @@ async fn points_never_fall_below_zero_at_once() {
     on_every_storage(|shop| async move {
         let (user, product) = (shop.user(5_500).await, shop.product(1_000, 1_000).await);
         let submissions =
-            (0..100).map(|key| shop.keyed(user, &key.to_string(), 1, by_points(user, product, 1))).collect();
+            (0..100).map(|key| keyed(user, &key.to_string(), 1, by_points(user, product, 1))).collect();
         let replies = all_at_once(&[shop.desk()], submissions).await;
         // Five orders, and what they earned (50 points) does not reach a sixth.
         assert_eq!(replies.iter().filter(|reply| is_done(reply)).count(), 5);
@@ -214,7 +215,7 @@ async fn cancels_at_once_give_back_once() {
         let desk = shop.desk();
         let order = order_of(shop.run(&desk, by_points(user, product, 3)).await.unwrap()).id;
         let cancel = || CommandKind::Cancel { order, by: Actor::Customer(user) };
-        let submissions = (0..50).map(|key| shop.keyed(user, &key.to_string(), 1, cancel())).collect();
+        let submissions = (0..50).map(|key| keyed(user, &key.to_string(), 1, cancel())).collect();
         let nodes = [desk, shop.desk_on(shop.second_node().await, DeskOptions::default())];
         let replies = all_at_once(&nodes, submissions).await;
         assert!(replies.iter().all(is_done), "a cancel that repeats is answered as done");
@@ -284,6 +285,26 @@ async fn the_payment_commands_go_through_the_desk_too() {
     .await;
 }
 
+/// The ledger is read by id, so its ids must ascend in the order in which the balance moved.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_read_by_id_is_in_the_order_in_which_the_balance_moved() {
+    let shop = Shop::sqlite().await;
+    let Backend::Sqlite { database, .. } = &shop.backend else { unreachable!() };
+    let user = shop.user(0).await;
+    // All in one millisecond of the clock, and in several batches.
+    let ids = Arc::new(RandomIds::new(shop.clock.clone()));
+    let small = DeskOptions { batch_max: 7, ..DeskOptions::default() };
+    let desk = shop.desk_with(shop.storage(), ids, small);
+    let charge = || CommandKind::ChargePoints { user, amount: won(1) };
+    let submissions = (0..60).map(|key| keyed(user, &key.to_string(), 1, charge())).collect();
+    let replies = all_at_once(&[desk], submissions).await;
+    assert!(replies.iter().all(is_done));
+    let page = SqlAccounts::new(database.clone()).ledger(user, None, 60).await.unwrap().unwrap();
+    let balances: Vec<i64> = page.entries.iter().map(|entry| entry.balance_after.won()).collect();
+    assert_eq!(balances, (1..=60).rev().collect::<Vec<_>>());
+    assert_eq!(page.balance, won(60));
+}
+
 /// Faults at every step of a unit of work; an order placed through them is placed once, with its answer.
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_any_step_neither_loses_nor_doubles_an_order() {
@@ -303,13 +324,13 @@ async fn a_fault_at_any_step_neither_loses_nor_doubles_an_order() {
             let desk = shop.desk();
             memory.faults().push(first);
             memory.faults().push(second);
-            let reply = desk.submit(shop.keyed(user, "k", 1, by_points(user, product, 1))).await.unwrap();
+            let reply = desk.submit(keyed(user, "k", 1, by_points(user, product, 1))).await.unwrap();
             let answer = match reply {
                 DeskReply::Decided { answer, .. } => answer.unwrap(),
                 DeskReply::Confirmed(answer) => answer,
                 other => panic!("{first:?}, {second:?}: {other:?}"),
             };
-            let again = desk.submit(shop.keyed(user, "k", 1, by_points(user, product, 1))).await.unwrap();
+            let again = desk.submit(keyed(user, "k", 1, by_points(user, product, 1))).await.unwrap();
             assert_eq!(again, DeskReply::Replayed(answer), "{first:?}, {second:?}");
             let books = shop.books().await;
             assert_eq!(
@@ -359,7 +380,7 @@ async fn an_outcome_that_stays_unknown_is_told_and_the_same_key_finds_it() {
         });
         let desk = shop.desk_on(storage.clone(), DeskOptions::default());
         memory.faults().push(Fault::CommitAnswerLost { applied });
-        let submission = || shop.keyed(user, "k", 1, by_points(user, product, 1));
+        let submission = || keyed(user, "k", 1, by_points(user, product, 1));
         assert_eq!(desk.submit(submission()).await, Err(SubmitError::OutcomeUnknown));
         assert_eq!(shop.books().await.orders.len(), usize::from(applied));
         storage.away.store(false, Ordering::SeqCst);
@@ -436,7 +457,7 @@ async fn fails_whole(
     .fragment("operation", operation)
     .identifier("table", table);
     execute(database, trigger, []).await;
-    let reply = desk.submit(shop.keyed(user, label, 1, kind)).await;
+    let reply = desk.submit(keyed(user, label, 1, kind)).await;
     execute(database, "DROP TRIGGER broken", []).await;
     assert_eq!(reply, Err(SubmitError::Failed), "{label}");
     assert_eq!(shop.books().await, before, "{label}: something of it is visible");
@@ -455,7 +476,7 @@ async fn the_number_of_statements_does_not_depend_on_the_batch() {
             let more = shop.product(2_000, 10).await;
             let CommandKind::Place(place) = by_points(user, product, 1) else { unreachable!() };
             let place = PlaceOrder { lines: vec![line(product, 1), line(more, 2)], ..place };
-            submissions.push(Arc::new(shop.keyed(user, "k", 1, CommandKind::Place(place))));
+            submissions.push(Arc::new(keyed(user, "k", 1, CommandKind::Place(place))));
         }
         database.statements().reset();
         // One worker takes all of them as one batch, or as a first one and the rest.

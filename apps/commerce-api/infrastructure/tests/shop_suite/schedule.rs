@@ -112,7 +112,7 @@ async fn answers_and_sessions_are_forgotten_only_when_they_have_expired() {
     let (user, product) = (shop.user(10_000).await, shop.product(1_000, 10).await);
     let scheduler = scheduler(&shop);
     let submit =
-        async || scheduler.desk.submit(shop.keyed(user, "k", 1, by_points(user, product, 1))).await.unwrap();
+        async || scheduler.desk.submit(keyed(user, "k", 1, by_points(user, product, 1))).await.unwrap();
     submit().await;
     shop.clock.advance(Duration::from_hours(23));
     scheduler.purge().await.unwrap();

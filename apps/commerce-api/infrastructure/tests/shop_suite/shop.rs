@@ -116,16 +116,6 @@ impl Shop {
         }
     }
 
-    /// A client's submission under `key`; the fingerprint stands for the body.
-    pub fn keyed(&self, user: UserId, key: &str, fingerprint: u8, kind: CommandKind) -> Submission {
-        let keyed = KeyedRequest {
-            scope: IdempotencyScope { user, route: "POST /test", key: key.into() },
-            fingerprint: Fingerprint([fingerprint; 32]),
-            encode: Arc::new(encode),
-        };
-        Submission { keyed: Some(keyed), ..Submission::internal(kind) }
-    }
-
     pub async fn user(&self, balance: i64) -> UserId {
         match &self.backend {
             Backend::Memory(memory) => memory.add_user(won(balance)),
@@ -374,6 +364,16 @@ fn encode(decision: Result<&Outcome, &Refusal>) -> Answer {
 
 pub fn line(product: ProductId, quantity: i64) -> OrderLineRequest {
     OrderLineRequest { product, quantity: Quantity::new(quantity).unwrap() }
+}
+
+/// A client's submission under `key`; the fingerprint stands for the body.
+pub fn keyed(user: UserId, key: &str, fingerprint: u8, kind: CommandKind) -> Submission {
+    let keyed = KeyedRequest {
+        scope: IdempotencyScope { user, route: "POST /test", key: key.into() },
+        fingerprint: Fingerprint([fingerprint; 32]),
+        encode: Arc::new(encode),
+    };
+    Submission { keyed: Some(keyed), ..Submission::internal(kind) }
 }
 
 /// An order paid by points.

@@ -27,7 +27,7 @@ async fn cost(shop: &Shop, desk: &OrderDesk, user: Option<UserId>, kind: Command
         None => shop.run(desk, kind).await.unwrap(),
         Some(user) => {
             let key = format!("{kind:?}").chars().take(200).collect::<String>();
-            match desk.submit(shop.keyed(user, &key, 1, kind)).await.unwrap() {
+            match desk.submit(keyed(user, &key, 1, kind)).await.unwrap() {
                 DeskReply::Decided { decision, .. } => decision.unwrap(),
                 other => panic!("{other:?}"),
             }

@@ -10,6 +10,7 @@ mod points;
 mod report;
 mod snapshot;
 mod stock;
+mod sums;
 mod totals;
 
 use async_trait::async_trait;

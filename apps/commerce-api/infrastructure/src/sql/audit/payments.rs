@@ -18,7 +18,7 @@ use crate::sql::unit_of_work::orders::{REFUND_DONE, REFUND_PENDING};
 const CHUNK: u32 = 2_000;
 
 /// Gives back the sum of the captures.
-pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<i64, StorageError> {
+pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<i128, StorageError> {
     let mut sums = Sums::default();
     let mut after = Uuid::nil();
     loop {
@@ -54,7 +54,7 @@ pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<i6
 struct Sums {
     payments: u64,
     events: u64,
-    captured: i64,
+    captured: i128,
 }
 
 struct Row {
@@ -128,11 +128,11 @@ async fn refunds(
     Ok(refunds)
 }
 
-fn captured(payment: &Payment, events: &[PaymentEventRecord]) -> i64 {
+fn captured(payment: &Payment, events: &[PaymentEventRecord]) -> i128 {
     let captures = events.iter().filter(|record| {
         matches!(record.event, PaymentEvent::Captured { .. } | PaymentEvent::CapturedLate { .. })
     });
-    captures.map(|_| payment.card_part.won()).sum()
+    captures.map(|_| i128::from(payment.card_part.won())).sum()
 }
 
 impl Row {

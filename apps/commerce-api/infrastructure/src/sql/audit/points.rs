@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::report::{ROWS_MAX, Report};
 use super::snapshot::{Snapshot, live};
+use super::sums;
 use crate::sql::decode::{Columns, undecodable};
 
 pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageError> {
@@ -19,14 +20,16 @@ pub(super) async fn check(snapshot: &Snapshot, report: &mut Report) -> Result<()
 
 async fn balances(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageError> {
     let sql = Template::new(
-        "SELECT u.id, u.balance, CAST(COALESCE(SUM(g.signed_amount), 0) AS SIGNED) FROM users u \
+        "SELECT u.id, u.balance, {points} FROM users u \
          LEFT JOIN point_ledger g ON g.user_id = u.id GROUP BY u.id, u.balance \
-         HAVING u.balance < 0 OR u.balance <> COALESCE(SUM(g.signed_amount), 0) ORDER BY u.id LIMIT {max}",
+         HAVING u.balance < 0 OR u.balance <> {points} ORDER BY u.id LIMIT {max}",
     )
+    .fragment("points", sums::whole("g.signed_amount"))
     .number("max", ROWS_MAX);
     for row in snapshot.rows(sql, []).await? {
         let mut row = Columns::of(&row);
-        let (user, balance, points): (i64, i64, i64) = (row.take()?, row.take()?, row.take()?);
+        let (user, balance): (i64, i64) = (row.take()?, row.take()?);
+        let points = sums::number(&mut row)?;
         report.violated(2, format!("user:{user}"), format!("balance {balance}, ledger {points}"));
     }
     Ok(())
@@ -103,8 +106,9 @@ fn facts() -> Template {
     let sums = sums.map(|(rows, points, kind)| {
         Template::new(
             "CAST(SUM(CASE WHEN g.kind = {kind} THEN 1 ELSE 0 END) AS SIGNED) AS {rows}, \
-             CAST(SUM(CASE WHEN g.kind = {kind} THEN g.amount ELSE 0 END) AS SIGNED) AS {points}",
+             {sum} AS {points}",
         )
+        .fragment("sum", sums::whole(amount(kind)))
         .names("kind", [kind.name()])
         .identifier("rows", rows)
         .identifier("points", points)
@@ -113,14 +117,19 @@ fn facts() -> Template {
         "SELECT o.id, o.status, o.items_total, o.discount, o.total, o.points_part, o.card_part, o.points_earned, \
            CASE WHEN o.paid_at IS NULL THEN 0 ELSE 1 END AS paid, \
            CASE WHEN o.status IN ({live}) THEN 1 ELSE 0 END AS live, \
-           (SELECT CAST(COALESCE(SUM(l.unit_price * l.quantity), 0) AS SIGNED) FROM order_lines l \
-            WHERE l.order_id = o.id) AS lines_total, \
+           (SELECT {lines} FROM order_lines l WHERE l.order_id = o.id) AS lines_total, \
            MAX(p.points_part) AS payment_points, MAX(p.card_part) AS payment_card, {sums} \
          FROM orders o LEFT JOIN payments p ON p.order_id = o.id \
          LEFT JOIN point_ledger g ON g.order_id = o.id GROUP BY o.id",
     )
+    .fragment("lines", sums::whole("(l.unit_price * l.quantity)"))
     .names("live", live())
     .fragments("sums", ", ", sums)
+}
+
+/// The amount of a ledger row of `kind`, 0 of any other.
+fn amount(kind: LedgerKind) -> Template {
+    Template::new("(CASE WHEN g.kind = {kind} THEN g.amount ELSE 0 END)").names("kind", [kind.name()])
 }
 
 async fn orders(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageError> {
@@ -148,8 +157,7 @@ async fn orders(snapshot: &Snapshot, report: &mut Report) -> Result<(), StorageE
         ];
         let mut detail = format!("{broken}: {status}");
         for name in numbers {
-            let number: i64 = row.take()?;
-            detail.extend([", ", name, " ", &number.to_string()]);
+            detail.extend([", ", name, " ", &sums::number(&mut row)?]);
         }
         report.violated(2, format!("order:{order}"), detail);
     }

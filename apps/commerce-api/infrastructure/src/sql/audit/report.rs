@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use commerce_api_application::ports::{AuditReport, Finding, FindingState};
 
+use super::sums::saturated;
+
 /// Most findings that are listed of one invariant.
 const LISTED_MAX: u32 = 100;
 
@@ -28,8 +30,8 @@ impl Report {
         self.result.checked.push((what, rows));
     }
 
-    pub fn total(&mut self, what: &'static str, sum: i64) {
-        self.result.totals.push((what, sum));
+    pub fn total(&mut self, what: &'static str, sum: impl Into<i128>) {
+        self.result.totals.push((what, saturated(sum.into())));
     }
 
     /// A rule is broken.

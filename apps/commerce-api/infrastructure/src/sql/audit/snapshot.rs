@@ -3,6 +3,7 @@ use commerce_api_domain::{OrderStatus, PaymentStatus};
 use commerce_database::{ReadTransaction, Template};
 use sea_orm::{ConnectionTrait, QueryResult, TryGetable, Value};
 
+use super::sums;
 use crate::sql::decode::Columns;
 use crate::sql::error::orm;
 
@@ -34,6 +35,21 @@ impl Snapshot {
         let rows = self.rows(sql, values).await?;
         let row = rows.first().ok_or_else(|| StorageError::Data("an aggregate without a row".into()))?;
         Columns::of(row).take()
+    }
+
+    /// The sum of `value` over the rows of `from`, a table with its conditions.
+    pub async fn sum(
+        &self,
+        value: &'static str,
+        from: impl Into<Template>,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<i128, StorageError> {
+        let sql = Template::new("SELECT {parts} FROM {from}")
+            .fragment("parts", sums::parts(value))
+            .fragment("from", from);
+        let rows = self.rows(sql, values).await?;
+        let row = rows.first().ok_or_else(|| StorageError::Data("an aggregate without a row".into()))?;
+        sums::take(&mut Columns::of(row))
     }
 
     pub async fn count(&self, table: &str) -> Result<u64, StorageError> {

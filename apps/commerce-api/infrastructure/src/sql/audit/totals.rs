@@ -6,6 +6,7 @@ use commerce_database::Template;
 
 use super::report::Report;
 use super::snapshot::{Snapshot, live};
+use super::sums;
 use crate::sql::decode::Columns;
 use crate::sql::unit_of_work::orders::{REFUND_DONE, REFUND_PENDING};
 
@@ -21,31 +22,23 @@ const fn orders_in(status: OrderStatus) -> &'static str {
     }
 }
 
-fn sum(column: &str, table: &str) -> Template {
-    Template::new("SELECT CAST(COALESCE(SUM({column}), 0) AS SIGNED) FROM {table}")
-        .identifier("column", column)
-        .identifier("table", table)
-}
-
 /// `captured` is the sum of the captures in the payments' histories.
 pub(super) async fn check(
     snapshot: &Snapshot,
     report: &mut Report,
-    captured: i64,
+    captured: i128,
 ) -> Result<(), StorageError> {
-    report.total("pieces in stock", snapshot.value(sum("stock", "products"), []).await?);
-    let sold = Template::new(
-        "SELECT CAST(COALESCE(SUM(l.quantity), 0) AS SIGNED) FROM order_lines l \
-         JOIN orders o ON o.id = l.order_id WHERE o.status IN ({live})",
-    );
-    report.total("pieces in live orders", snapshot.value(sold.names("live", live()), []).await?);
-    report.total("pieces moved in by hand", snapshot.value(sum("quantity", "stock_movements"), []).await?);
-    report.total("points balance", snapshot.value(sum("balance", "users"), []).await?);
-    report.total("points ledger", snapshot.value(sum("signed_amount", "point_ledger"), []).await?);
+    report.total("pieces in stock", snapshot.sum("stock", "products", []).await?);
+    let sold = "order_lines l JOIN orders o ON o.id = l.order_id WHERE o.status IN ({live})";
+    let sold = Template::new(sold).names("live", live());
+    report.total("pieces in live orders", snapshot.sum("l.quantity", sold, []).await?);
+    report.total("pieces moved in by hand", snapshot.sum("quantity", "stock_movements", []).await?);
+    report.total("points balance", snapshot.sum("balance", "users", []).await?);
+    report.total("points ledger", snapshot.sum("signed_amount", "point_ledger", []).await?);
     let paid_by_card = orders(snapshot, report).await?;
-    let refunds = "SELECT CAST(COALESCE(SUM(amount), 0) AS SIGNED) FROM refunds WHERE state = ?";
-    let refunded: i64 = snapshot.value(refunds, [REFUND_DONE.into()]).await?;
-    let pending: i64 = snapshot.value(refunds, [REFUND_PENDING.into()]).await?;
+    let refunds = "refunds WHERE state = ?";
+    let refunded = snapshot.sum("amount", refunds, [REFUND_DONE.into()]).await?;
+    let pending = snapshot.sum("amount", refunds, [REFUND_PENDING.into()]).await?;
     report.total("captured", captured);
     report.total("refunded", refunded);
     report.total("refund pending", pending);
@@ -59,14 +52,16 @@ pub(super) async fn check(
 }
 
 /// Counts orders by state; gives back the sum of the card parts of PAID ones.
-async fn orders(snapshot: &Snapshot, report: &mut Report) -> Result<i64, StorageError> {
-    let sql = "SELECT status, COUNT(*), CAST(SUM(total) AS SIGNED), CAST(SUM(card_part) AS SIGNED) FROM orders \
-               GROUP BY status";
+async fn orders(snapshot: &Snapshot, report: &mut Report) -> Result<i128, StorageError> {
+    let sql = Template::new("SELECT status, COUNT(*), {total}, {card} FROM orders GROUP BY status")
+        .fragment("total", sums::parts("total"))
+        .fragment("card", sums::parts("card_part"));
     let mut by_status = Vec::new();
     for row in snapshot.rows(sql, []).await? {
         let mut row = Columns::of(&row);
         let name: String = row.take()?;
-        let (orders, total, card): (i64, i64, i64) = (row.take()?, row.take()?, row.take()?);
+        let orders: i64 = row.take()?;
+        let (total, card) = (sums::take(&mut row)?, sums::take(&mut row)?);
         if let Some(status) = OrderStatus::parse(&name) {
             by_status.push((status, orders, total, card));
         } else {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use commerce_api_application::ports::{
@@ -14,6 +15,7 @@ use commerce_api_domain::{
 };
 use commerce_database::{Column, Dialect, Lock, Select, Template, WriteTransaction};
 use sea_orm::{QueryResult, Statement};
+use uuid::Builder;
 
 use super::query;
 use crate::sql::decode::{Columns, PAYMENT_COLUMNS, POLICY_COLUMNS, undecodable};
@@ -179,20 +181,28 @@ async fn users(tx: &WriteTransaction, request: &LockRequest) -> Result<BTreeMap<
     Ok(users)
 }
 
+/// How much earlier the id of a charge may be than its time: ids are drawn when a command joins the queue, by the clock
+/// of its node, and its time is that of the batch. A queue lasts seconds, and clocks are minutes apart at worst.
+const ID_BEFORE_TIME_MAX: Duration = Duration::from_hours(1);
+
+/// The charges of `users` since a moment. The index has a user's rows by id, and ids ascend with time, so only the last
+/// day of a ledger is read, not all of it.
 pub(super) fn charges(dialect: Dialect, users: &BTreeSet<UserId>, since: Timestamp) -> Statement {
+    let first = u64::try_from(since.minus(ID_BEFORE_TIME_MAX).as_micros() / 1_000).unwrap_or_default();
+    let first = Builder::from_unix_timestamp_millis(first, &[0; 10]).into_uuid();
     let ids = match dialect {
         Dialect::Sqlite => "SELECT r.value FROM json_each(?) AS r",
         Dialect::MySql => "SELECT r.id FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS r",
     };
     let sql = Template::new(
         "SELECT user_id, CAST(SUM(amount) AS SIGNED) FROM point_ledger \
-         WHERE kind = {kind} AND at >= ? AND user_id IN ({ids}) GROUP BY user_id",
+         WHERE kind = {kind} AND id >= ? AND at >= ? AND user_id IN ({ids}) GROUP BY user_id",
     )
     .names("kind", [LedgerKind::Charge.name()])
     .fragment("ids", ids);
     let users: Vec<i64> = users.iter().map(|user| user.0).collect();
     let json = serde_json::Value::from(users).to_string();
-    sql.statement(dialect, [since.as_micros().into(), json.into()])
+    sql.statement(dialect, [first.into(), since.as_micros().into(), json.into()])
 }
 
 async fn answers(

@@ -23,6 +23,12 @@ fn delete(delete: &Delete) -> Statement {
     delete.statement(SQLITE, &delete.rows())
 }
 
+async fn plan(db: &Database, statement: &Statement) -> Vec<String> {
+    let explain = Statement { sql: format!("EXPLAIN QUERY PLAN {}", statement.sql), ..statement.clone() };
+    let steps = db.reader().query_all_raw(explain).await.unwrap();
+    steps.iter().map(|row| row.try_get("", "detail").unwrap()).collect()
+}
+
 #[tokio::test]
 async fn every_row_is_found_by_an_index() {
     let dir = tempfile::tempdir().unwrap();
@@ -38,19 +44,14 @@ async fn every_row_is_found_by_an_index() {
     statements.extend([orders::PAYMENTS_CHANGED, orders::REFUNDS_SETTLED].iter().map(update));
     statements.push(delete(&orders::CHECKS_REMOVED));
     for statement in statements {
-        let explain = Statement { sql: format!("EXPLAIN QUERY PLAN {}", statement.sql), ..statement.clone() };
-        let plan: Vec<String> = db
-            .reader()
-            .query_all_raw(explain)
-            .await
-            .unwrap()
-            .iter()
-            .map(|row| row.try_get("", "detail").unwrap())
-            .collect();
+        let plan = plan(&db, &statement).await;
         let scans: Vec<_> =
             plan.iter().filter(|step| step.starts_with("SCAN") && !step.starts_with("SCAN r ")).collect();
         assert!(scans.is_empty(), "{}\n{plan:#?}", statement.sql);
         assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{}\n{plan:#?}", statement.sql);
     }
+    // Of a ledger only the last day is read.
+    let charges = plan(&db, &lock::charges(SQLITE, &users, Timestamp::default())).await.join("\n");
+    assert!(charges.contains("INDEX idx_point_ledger_user (user_id=? AND id>?)"), "{charges}");
     db.close().await;
 }
