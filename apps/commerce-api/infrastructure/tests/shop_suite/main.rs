@@ -8,3 +8,4 @@ mod desk;
 mod schedule;
 mod shop;
 mod unit_of_work;
+mod whole;

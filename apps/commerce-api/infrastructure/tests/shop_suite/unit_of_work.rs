@@ -33,6 +33,8 @@ async fn cost(shop: &Shop, desk: &OrderDesk, user: Option<UserId>, kind: Command
             }
         }
     };
+    assert_eq!(log.transactions("order_desk"), 1, "all of it in one transaction");
+    assert_eq!(log.total(), log.count("order_desk") + log.count("order_parts"), "and nothing beside it");
     (log.count("order_desk"), outcome)
 }
 
