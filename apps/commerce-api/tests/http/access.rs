@@ -120,6 +120,69 @@ async fn every_operation_admits_whom_its_policy_says() {
     assert!(asked > 100, "{asked}");
 }
 
+/// The body with one member more, and where; for each object in it, at any depth.
+fn with_one_more(body: &Value, at: &str) -> Vec<(String, Value)> {
+    let names: Vec<String> = match body {
+        Value::Object(members) => members.keys().cloned().collect(),
+        Value::Array(items) => (0..items.len()).map(|index| index.to_string()).collect(),
+        _ => Vec::new(),
+    };
+    let mut all = Vec::new();
+    if body.is_object() {
+        let mut more = body.clone();
+        more["unknown"] = json!(1);
+        all.push((format!("{at}/unknown"), more));
+    }
+    for name in names {
+        let pointer = format!("/{name}");
+        for (place, inner) in with_one_more(body.pointer(&pointer).unwrap(), &format!("{at}{pointer}")) {
+            let mut more = body.clone();
+            *more.pointer_mut(&pointer).unwrap() = inner;
+            all.push((place, more));
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_good_body_with_one_member_more_is_refused() {
+    let world = World::open().await;
+    let mut asked = 0;
+    for (method, path, operation) in operations(&document()) {
+        let id = operation["operationId"].as_str().unwrap();
+        let Some(mut body) = world.body(id, "admin") else { continue };
+        if id == "placeOrder" {
+            body["payment"] = json!({"card": {"type": "KB", "number": "1234-5678-9814-1451"}});
+        }
+        for (pointer, more) in with_one_more(&body, "") {
+            let call = world.request(&method, &path, id, "admin").await.by(&world.admin);
+            let reply = call.json(&more).send().await.refused(400, "UNKNOWN_FIELD");
+            assert_eq!(reply["errors"][0]["pointer"], pointer, "{id}");
+            asked += 1;
+        }
+    }
+    assert!(asked >= 12 + 3, "{asked}");
+}
+
+#[tokio::test]
+async fn a_parameter_that_a_list_does_not_have_is_refused() {
+    let world = World::open().await;
+    let mut asked = 0;
+    for (method, path, operation) in operations(&document()) {
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        if !parameters.iter().any(|parameter| parameter["in"] == "query") {
+            continue;
+        }
+        let path = format!("{path}?unknown=1");
+        let id = operation["operationId"].as_str().unwrap();
+        let call = world.request(&method, &path, id, "admin").await.by(&world.admin);
+        let reply = call.send().await.refused(400, "UNKNOWN_PARAMETER");
+        assert_eq!(reply["errors"][0]["pointer"], "/unknown", "{id}");
+        asked += 1;
+    }
+    assert!(asked >= 10, "{asked}");
+}
+
 #[tokio::test]
 async fn lists_show_only_what_is_the_callers() {
     let world = World::open().await;

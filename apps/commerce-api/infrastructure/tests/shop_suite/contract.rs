@@ -238,6 +238,55 @@ async fn a_coupon_is_issued_once_a_customer_and_never_beyond_its_limit() {
     .await;
 }
 
+#[tokio::test]
+async fn a_coupon_in_another_state_than_was_read_is_refused() {
+    on_every_storage(|shop| async move {
+        let storage = shop.storage();
+        let (user, product) = (shop.user(100_000).await, shop.product(5_000, 10).await);
+        let coupon = shop.coupon(None).await;
+        let pair = LockRequest { coupons: [coupon].into(), ..lock_for(user, product) };
+        let issue = CommandKind::IssueCoupon { coupon, user };
+        let issued = *committed(&*storage, &shop, &pair, issue).await.created_issued.first().unwrap();
+        // Two nodes read the same coupon; the first uses it.
+        let request = LockRequest { issued: [issued].into(), ..lock_for(user, product) };
+        let mut stale = WorkingSet::new(locked(&*storage, &request).await.snapshot);
+        let CommandKind::Place(place) = by_points(user, product, 1) else { unreachable!() };
+        let order = CommandKind::Place(PlaceOrder { issued_coupon: Some(issued), ..place });
+        committed(&*storage, &shop, &request, order.clone()).await;
+        decide(&shop.command(order), &mut stale, NOW, &Rules::default()).unwrap();
+        refused_whole(&shop, &stale, &[]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refund_is_settled_once() {
+    on_every_storage(|shop| async move {
+        let storage = shop.storage();
+        let desk = shop.desk();
+        let (user, product) = (shop.user(100_000).await, shop.product(5_000, 10).await);
+        let order = order_of(shop.run(&desk, by_card(user, product, 1, 0)).await.unwrap());
+        let pay = |command| CommandKind::Payment { order: order.id, command };
+        let cancel = CommandKind::Cancel { order: order.id, by: Actor::Customer(user) };
+        let captured = pay(PaymentCommand::Captured { key: "T1".into() });
+        for kind in [pay(PaymentCommand::Send), captured, cancel, pay(PaymentCommand::RefundSettled)] {
+            shop.run(&desk, kind).await.unwrap();
+        }
+        let traces = PaymentTraces { refunds_settled: vec![order.payment.id], ..PaymentTraces::default() };
+        let changes = DeskChanges {
+            set: &WorkingSet::default(),
+            traces: &traces,
+            outbox: &[],
+            answers: &[],
+            answers_expire_at: NOW,
+            audit: &[],
+            now: NOW,
+        };
+        refused(&storage.begin("test").await.unwrap().write(&changes).await);
+    })
+    .await;
+}
+
 fn scope(user: UserId, key: &str) -> IdempotencyScope {
     IdempotencyScope { user, route: "POST /test", key: key.into() }
 }

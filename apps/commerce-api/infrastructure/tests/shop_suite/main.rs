@@ -5,6 +5,7 @@
 mod audit;
 mod contract;
 mod desk;
+mod locks;
 mod schedule;
 mod shop;
 mod unit_of_work;
