@@ -1,8 +1,9 @@
-//! What crosses a process border: the event envelope, its payloads and the topics.
+//! What crosses a process border: the event envelope, its payloads and the topics, and the payment gateway's protocol.
 //!
 //! Payloads are additive: a field is never renamed or removed, a reader keeps working with the version before.
 
 mod envelope;
+pub mod gateway;
 mod payload;
 pub mod topics;
 

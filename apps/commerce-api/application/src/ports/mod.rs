@@ -5,9 +5,13 @@ mod audit;
 mod catalogue;
 mod coupons;
 mod error;
+mod events;
+mod gateway;
 mod likes;
 mod maintenance;
 mod orders;
+mod payments;
+mod rankings;
 mod runtime;
 mod secrets;
 mod unit_of_work;
@@ -23,9 +27,21 @@ pub use catalogue::{
 };
 pub use coupons::{CouponStore, CouponView, IssuedCouponView, NewCoupon};
 pub use error::{BoxError, CommitError, StorageError};
+pub use events::{
+    EventPublisher, OutboxDepth, OutboxRow, OutboxStore, PublishError, PublishedEvent, RelayOptions,
+};
+pub use gateway::{
+    CardNumber, Charge, ChargeError, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway,
+    TransactionState, TransactionSummary,
+};
 pub use likes::{LikeKey, LikeQueries, LikedProduct, LockedLikes, NewLikes};
 pub use maintenance::{Lease, LeaseStore, Maintenance};
 pub use orders::{OrderFilter, OrderPosition, OrderQueries};
+pub use payments::{
+    CallbackInbox, CardCipher, ClaimedCheck, DoesNotOpen, DueRefund, InboxEntry, NextCheck, OpenPayment,
+    PaymentChecks, PaymentsInState, SealedCard,
+};
+pub use rankings::{BoardPage, BoardPeriod, BoardType, Place, RankingBoards};
 pub use runtime::{Clock, IdSource};
 pub use secrets::{Fingerprint, Fingerprinter, PasswordHasher, TokenHash, TokenSource};
 pub use unit_of_work::{

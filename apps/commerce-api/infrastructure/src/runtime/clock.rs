@@ -1,8 +1,9 @@
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use commerce_api_application::ports::Clock;
 use commerce_api_domain::Timestamp;
+use commerce_runtime::Clock as _;
 
 use super::BusinessZone;
 
@@ -20,14 +21,12 @@ impl SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the adapter behind the Clock port")]
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::default().plus(since_epoch)
+        Timestamp::from_micros(commerce_runtime::SystemClock.now_us())
     }
 
     fn business_day_start(&self, at: Timestamp) -> Timestamp {
-        self.zone.day_start(at)
+        Timestamp::from_micros(self.zone.day_start(at.as_micros()))
     }
 }
 
@@ -67,7 +66,7 @@ impl Clock for ManualClock {
     }
 
     fn business_day_start(&self, at: Timestamp) -> Timestamp {
-        self.zone.day_start(at)
+        Timestamp::from_micros(self.zone.day_start(at.as_micros()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use commerce_api_application::ports::{Clock, IdSource};
 use uuid::{Builder, Uuid};
 
-use super::entropy;
+use super::fill_random;
 
 /// `UUIDv7`s of the clock's millisecond and 74 random bits, ascending: without its last 16 bits, which
 /// [`IdSeed`](commerce_api_domain::IdSeed) counts with, an id is greater than every one that this source or a clone of
@@ -64,7 +64,7 @@ impl RandomIds {
 impl IdSource for RandomIds {
     fn uuid(&self) -> Uuid {
         let mut random = [0; 10];
-        entropy::fill(&mut random);
+        fill_random(&mut random);
         let [first, second, third, fourth, fifth, sixth, seventh, eighth, tail @ ..] = random;
         let random = u64::from_be_bytes([first, second, third, fourth, fifth, sixth, seventh, eighth]);
         let millis = u64::try_from(self.clock.now().as_micros() / 1_000).unwrap_or_default();

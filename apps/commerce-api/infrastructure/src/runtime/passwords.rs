@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use commerce_api_application::ports::{BoxError, PasswordHasher, StorageError};
 use tokio::sync::Semaphore;
 
-use super::entropy;
+use super::fill_random;
 
 /// Hashes that run at once; each holds [`Argon2Cost::memory_kib`] of memory and a core.
 const AT_ONCE: usize = 2;
@@ -173,7 +173,7 @@ impl PasswordHasher for Argon2Hasher {
     async fn hash(&self, password: String) -> Result<String, StorageError> {
         let hashed = self.run(move |argon2, blocks| {
             let mut salt = [0; 16];
-            entropy::fill(&mut salt);
+            fill_random(&mut salt);
             hash(argon2, blocks, &password, &salt)
         });
         hashed.await?.map_err(StorageError::Data)

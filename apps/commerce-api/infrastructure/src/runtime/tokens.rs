@@ -3,7 +3,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use commerce_api_application::ports::{TokenHash, TokenSource};
 use sha2::{Digest, Sha256};
 
-use super::entropy;
+use super::fill_random;
 
 /// Session tokens: 32 random bytes as 43 characters of base64url. What is stored is the SHA-256 of the bytes, which
 /// needs no salt: nobody can guess 256 random bits.
@@ -17,7 +17,7 @@ fn hash_of(bytes: &[u8; 32]) -> TokenHash {
 impl TokenSource for RandomTokens {
     fn issue(&self) -> (String, TokenHash) {
         let mut bytes = [0; 32];
-        entropy::fill(&mut bytes);
+        fill_random(&mut bytes);
         (URL_SAFE_NO_PAD.encode(bytes), hash_of(&bytes))
     }
 

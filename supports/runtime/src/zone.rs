@@ -1,9 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Days, MappedLocalTime, NaiveDateTime, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
-use commerce_api_domain::Timestamp;
 
 /// The zone in which the shop's business days are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,17 +34,26 @@ impl fmt::Display for BusinessZone {
 }
 
 impl BusinessZone {
-    /// The first moment of the local day that `at` falls in; `at` itself where it lies beyond the calendar.
-    pub fn day_start(self, at: Timestamp) -> Timestamp {
-        let Some(utc) = DateTime::from_timestamp_micros(at.as_micros()) else { return at };
-        let midnight = utc.with_timezone(&self.0).date_naive().and_time(NaiveTime::MIN);
+    /// The local day that the moment `at_us` (microseconds since the epoch) falls in; none beyond the calendar.
+    pub fn day(self, at_us: i64) -> Option<NaiveDate> {
+        Some(DateTime::from_timestamp_micros(at_us)?.with_timezone(&self.0).date_naive())
+    }
+
+    /// The first moment of a local day, in microseconds since the epoch.
+    pub fn start_of(self, day: NaiveDate) -> i64 {
+        let midnight = day.and_time(NaiveTime::MIN);
         let start = match self.0.from_local_datetime(&midnight) {
             MappedLocalTime::Single(start) => start.to_utc(),
             // The clocks go back over midnight: the day begins at the first of the two.
             MappedLocalTime::Ambiguous(first, _) => first.to_utc(),
-            MappedLocalTime::None => self.end_of_gap(midnight).unwrap_or(utc),
+            MappedLocalTime::None => self.end_of_gap(midnight).unwrap_or(midnight.and_utc()),
         };
-        Timestamp::from_micros(start.timestamp_micros())
+        start.timestamp_micros()
+    }
+
+    /// The first moment of the local day that `at_us` falls in; `at_us` itself where it lies beyond the calendar.
+    pub fn day_start(self, at_us: i64) -> i64 {
+        self.day(at_us).map_or(at_us, |day| self.start_of(day))
     }
 
     /// The moment the clocks jump over `local`: they show less before it, and more from it on.
@@ -70,11 +78,11 @@ impl BusinessZone {
 mod tests {
     use super::*;
 
-    fn at(rfc3339: &str) -> Timestamp {
-        Timestamp::from_micros(DateTime::parse_from_rfc3339(rfc3339).unwrap().timestamp_micros())
+    fn at(rfc3339: &str) -> i64 {
+        DateTime::parse_from_rfc3339(rfc3339).unwrap().timestamp_micros()
     }
 
-    fn start(zone: &str, moment: &str) -> Timestamp {
+    fn start(zone: &str, moment: &str) -> i64 {
         zone.parse::<BusinessZone>().unwrap().day_start(at(moment))
     }
 

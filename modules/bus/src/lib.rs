@@ -1,0 +1,13 @@
+//! The event bus: topics of partitions that keep what was published for a while, and groups of consumers that share the
+//! partitions out among their members.
+//!
+//! [`EventBus`] is the port. The durable log embedded in `SQLite` implements it for one machine; a Kafka cluster is to
+//! implement it for many. What holds everywhere: records of one key go to one partition and stay in the order they were
+//! published in; a record that was acknowledged is not lost while the topic keeps it; it may be delivered again.
+
+mod port;
+
+pub use port::{
+    Assignment, BusError, EventBus, GroupConsumer, PartitionConsumer, PartitionLag, Position, Producer,
+    Received, Record, TopicSpec,
+};
