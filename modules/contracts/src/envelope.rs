@@ -9,10 +9,14 @@ pub enum AggregateType {
     Order,
     /// A product.
     Product,
+    /// Views of a product; not counted in a sequence.
+    ProductView,
     /// A product and a user, as `productId:userId`.
     ProductLike,
     /// An issued coupon.
     Coupon,
+    /// What a user did; not counted in a sequence.
+    Activity,
 }
 
 impl AggregateType {
@@ -21,8 +25,10 @@ impl AggregateType {
         match self {
             Self::Order => "ORDER",
             Self::Product => "PRODUCT",
+            Self::ProductView => "PRODUCT_VIEW",
             Self::ProductLike => "PRODUCT_LIKE",
             Self::Coupon => "COUPON",
+            Self::Activity => "ACTIVITY",
         }
     }
 }

@@ -3,12 +3,14 @@
 //! Payloads are additive: a field is never renamed or removed, a reader keeps working with the version before.
 
 mod envelope;
+pub mod event;
 pub mod gateway;
 mod payload;
+pub mod time;
 pub mod topics;
 
 pub use envelope::{AggregateType, Envelope};
 pub use payload::{
     CouponMoved, LikeChanged, OrderCanceled, OrderCreated, OrderItem, OrderMoved, PaymentMoved,
-    ProductChanged,
+    ProductChanged, ProductViewed, UserActivity,
 };

@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::time;
+
 /// One product of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,6 +61,13 @@ pub struct OrderCanceled {
     pub paid_at: Option<String>,
 }
 
+impl OrderCanceled {
+    /// The same in microseconds since the epoch. What was decoded is a time, or null.
+    pub fn paid_at_us(&self) -> Option<i64> {
+        self.paid_at.as_deref().and_then(time::micros)
+    }
+}
+
 /// `PaymentRequested`, `PaymentSucceeded`, `PaymentFailed`, `PaymentRefunded`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -108,4 +117,29 @@ pub struct CouponMoved {
     /// The order that used or gave it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<Uuid>,
+}
+
+/// `ProductViewed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProductViewed {
+    /// Which product.
+    pub product_id: i64,
+    /// Who, where somebody was logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<i64>,
+}
+
+/// `UserActivity`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserActivity {
+    /// Who.
+    pub user_id: i64,
+    /// What was done: `LOGIN`, `SEARCH`.
+    pub activity_type: String,
+    /// To what kind of thing.
+    pub resource_type: String,
+    /// To which of them.
+    pub resource_id: String,
 }
