@@ -5,11 +5,13 @@
 mod envelope;
 pub mod event;
 pub mod gateway;
+mod mask;
 mod payload;
 pub mod time;
 pub mod topics;
 
 pub use envelope::{AggregateType, Envelope};
+pub use mask::mask_card_numbers;
 pub use payload::{
     CouponMoved, LikeChanged, OrderCanceled, OrderCreated, OrderItem, OrderMoved, PaymentMoved,
     ProductChanged, ProductViewed, UserActivity,

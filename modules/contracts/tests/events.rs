@@ -1,5 +1,7 @@
 //! What was once published stays readable, and what cannot be read is told apart.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 use commerce_contracts::event::{DecodeError, Event, EventType, Payload, decode};
