@@ -33,8 +33,8 @@ pub use likes::{Like, LikeChange, decide_like};
 pub use money::{Money, MoneyError};
 pub use order::{Order, OrderLine, OrderStatus};
 pub use payment::{
-    CardBrand, IllegalMove, NotRecorded, Payment, PaymentCommand, PaymentEvent, PaymentEventRecord,
-    PaymentFoldError, PaymentMethod, PaymentStatus, pair_is_allowed,
+    CardBrand, DuplicateCapture, IllegalMove, NotRecorded, Payment, PaymentCommand, PaymentEvent,
+    PaymentEventRecord, PaymentFoldError, PaymentMethod, PaymentStatus, pair_is_allowed,
 };
 pub use points::{LedgerEntry, LedgerKind};
 pub use refusal::Refusal;

@@ -42,7 +42,7 @@ fn user(other: bool) -> UserId {
 
 fn payment_command(choice: u8, attempt: i64) -> PaymentCommand {
     let key = if choice & 0x80 == 0 { "K" } else { "L" };
-    match choice % 8 {
+    match choice % 9 {
         0 => PaymentCommand::Send,
         1 => PaymentCommand::NotSent { attempt, fence: 1 },
         2 => PaymentCommand::Accepted { key: key.into() },
@@ -50,6 +50,7 @@ fn payment_command(choice: u8, attempt: i64) -> PaymentCommand {
         4 => PaymentCommand::Captured { key: key.into() },
         5 => PaymentCommand::Declined { key: key.into(), reason: "no".into() },
         6 => PaymentCommand::NotRecorded { attempt, fence: 1, then: NotRecorded::SendAgain },
+        7 => PaymentCommand::DuplicateRefunded { key: key.into() },
         _ => PaymentCommand::RefundSettled,
     }
 }

@@ -25,7 +25,8 @@ const COMMANDS: [&str; 13] = [
 ];
 
 /// One row a state: how it is reached, and what each command leads to. `=` is a no-op answered as success, `!` an
-/// error that names both states, anything else the order and payment after it.
+/// error that names both states, `+` a duplicate capture that changes neither, anything else the order and payment after
+/// it.
 const TABLE: &[(&str, &[&str], [&str; 13])] = &[
     (
         "PAYMENT_PENDING/PENDING",
@@ -125,7 +126,7 @@ const TABLE: &[(&str, &[&str], [&str; 13])] = &[
     (
         "PAID/SUCCESS",
         &["SEND", "CAPTURED"],
-        ["!", "!", "=", "!", "=", "=", "!", "!", "!", "!", "!", "CANCEL_PENDING/REFUND_PENDING", "="],
+        ["!", "!", "=", "!", "=", "=", "+", "!", "!", "!", "!", "CANCEL_PENDING/REFUND_PENDING", "="],
     ),
     (
         "PAYMENT_FAILED/FAILED",
@@ -149,22 +150,22 @@ const TABLE: &[(&str, &[&str], [&str; 13])] = &[
     (
         "PAYMENT_FAILED/REFUND_PENDING",
         &["SEND", "DECLINED", "CAPTURED"],
-        ["!", "!", "=", "!", "=", "=", "!", "!", "!", "!", "PAYMENT_FAILED/REFUNDED", "!", "="],
+        ["!", "!", "=", "!", "=", "=", "+", "!", "!", "!", "PAYMENT_FAILED/REFUNDED", "!", "="],
     ),
     (
         "PAYMENT_FAILED/REFUNDED",
         &["SEND", "DECLINED", "CAPTURED", "REFUND_SETTLED"],
-        ["!", "!", "=", "!", "=", "=", "!", "!", "!", "!", "=", "!", "="],
+        ["!", "!", "=", "!", "=", "=", "+", "!", "!", "!", "=", "!", "="],
     ),
     (
         "CANCEL_PENDING/REFUND_PENDING",
         &["SEND", "CAPTURED", "CANCEL"],
-        ["!", "!", "=", "!", "=", "=", "!", "!", "!", "!", "CANCELED/REFUNDED", "=", "="],
+        ["!", "!", "=", "!", "=", "=", "+", "!", "!", "!", "CANCELED/REFUNDED", "=", "="],
     ),
     (
         "CANCELED/REFUNDED",
         &["SEND", "CAPTURED", "CANCEL", "REFUND_SETTLED"],
-        ["!", "!", "=", "!", "=", "=", "!", "!", "!", "!", "=", "=", "="],
+        ["!", "!", "=", "!", "=", "=", "+", "!", "!", "!", "=", "=", "="],
     ),
     (
         "CANCELED/VOIDED",
@@ -283,7 +284,7 @@ const TABLE: &[(&str, &[&str], [&str; 13])] = &[
     (
         "CANCELED/REFUND_PENDING",
         &["SEND", "CANCEL", "CAPTURED"],
-        ["!", "!", "=", "!", "=", "=", "!", "!", "!", "!", "CANCELED/REFUNDED", "=", "="],
+        ["!", "!", "=", "!", "=", "=", "+", "!", "!", "!", "CANCELED/REFUNDED", "=", "="],
     ),
     (
         "EXPIRED/VOIDED",
@@ -326,7 +327,7 @@ const TABLE: &[(&str, &[&str], [&str; 13])] = &[
     (
         "EXPIRED/REFUNDED",
         &["SEND", "EXPIRE", "CAPTURED", "REFUND_SETTLED"],
-        ["!", "!", "=", "!", "=", "=", "!", "!", "!", "!", "=", "!", "="],
+        ["!", "!", "=", "!", "=", "=", "+", "!", "!", "!", "=", "!", "="],
     ),
 ];
 
@@ -386,6 +387,10 @@ fn every_state_and_command_pair_is_decided_as_the_table_says() {
             let label = format!("{state} by {path:?} × {column}");
             match (*expected, result) {
                 ("=", Ok(_)) => assert_eq!(world.set, before, "{label}: a no-op changes nothing"),
+                ("+", Ok(_)) => {
+                    assert_eq!(name(world.order(id)), *state, "{label}");
+                    assert_eq!(world.order(id).payment.duplicates.len(), 1, "{label}");
+                }
                 ("!", Err(refusal)) => {
                     assert_eq!(world.set, before, "{label}: a refusal changes nothing");
                     let current = world.order(id);
@@ -466,4 +471,34 @@ fn an_order_paid_by_points_takes_no_fact_about_a_card() {
         world.set.snapshot.fences.insert(order.payment.id, FENCE);
         assert!(world.run(command(column, &order)).is_err(), "{column}");
     }
+}
+
+#[test]
+fn a_capture_beyond_the_one_that_counts_is_noted_once_and_given_back_once() {
+    for path in [&["SEND", "CAPTURED"][..], &["SEND", "CAPTURED", "CANCEL"], &["SEND", "EXPIRE", "CAPTURED"]]
+    {
+        let (mut world, id) = reach(path);
+        let before = world.order(id).clone();
+        let other = || PaymentCommand::Captured { key: "OTHER".into() };
+        let refunded = || PaymentCommand::DuplicateRefunded { key: "OTHER".into() };
+        assert!(world.payment(id, refunded()).is_err(), "{path:?}: nothing to give back yet");
+        for command in [other(), other(), refunded(), refunded(), other()] {
+            world.payment(id, command).unwrap();
+        }
+        let order = world.order(id);
+        assert_eq!(name(order), name(&before), "{path:?}");
+        assert_eq!(order.payment.gateway_key.as_deref(), Some("K"), "{path:?}");
+        let known = [DuplicateCapture { key: "OTHER".into(), refunded: true }];
+        assert_eq!(order.payment.duplicates, known, "{path:?}");
+        assert_eq!(order.payment.event_seq, before.payment.event_seq + 2, "{path:?}");
+        check_books(&world, id, "a duplicate");
+    }
+}
+
+#[test]
+fn the_decline_of_another_transaction_does_not_end_the_one_that_is_followed() {
+    let (mut world, id) = reach(&["SEND", "ACCEPTED"]);
+    let before = world.set.clone();
+    world.payment(id, PaymentCommand::Declined { key: "OTHER".into(), reason: "no".into() }).unwrap();
+    assert_eq!(world.set, before);
 }

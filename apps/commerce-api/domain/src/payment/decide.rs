@@ -47,6 +47,11 @@ pub enum PaymentCommand {
     },
     /// The gateway gave the card part back.
     RefundSettled,
+    /// The gateway gave a duplicate capture back.
+    DuplicateRefunded {
+        /// The gateway's transaction key.
+        key: Arc<str>,
+    },
 }
 
 /// What follows when the gateway does not know our reference.
@@ -70,6 +75,7 @@ impl PaymentCommand {
             Self::Declined { .. } => "DECLINED",
             Self::NotRecorded { .. } => "NOT_RECORDED",
             Self::RefundSettled => "REFUND_SETTLED",
+            Self::DuplicateRefunded { .. } => "DUPLICATE_REFUNDED",
         }
     }
 }
@@ -129,6 +135,11 @@ impl Payment {
                 PaymentStatus::RefundPending => Ok(vec![PaymentEvent::Refunded]),
                 PaymentStatus::Refunded => Ok(Vec::new()),
                 _ => Err(self.illegal("REFUND_SETTLED")),
+            },
+            PaymentCommand::DuplicateRefunded { key } => match self.duplicate(key) {
+                Some(duplicate) if duplicate.refunded => Ok(Vec::new()),
+                Some(_) => Ok(vec![PaymentEvent::DuplicateRefunded { key: key.clone() }]),
+                None => Err(self.illegal("DUPLICATE_REFUNDED")),
             },
         }
     }
@@ -235,10 +246,11 @@ impl Payment {
             PaymentStatus::Success | PaymentStatus::RefundPending | PaymentStatus::Refunded => {
                 if self.card_part.is_zero() {
                     Err(self.illegal("CAPTURED"))
-                } else if self.has_key(key) {
+                } else if self.has_key(key) || self.duplicate(key).is_some() {
                     Ok(Vec::new())
                 } else {
-                    Err(IllegalMove::OtherKey { status: self.status.name() })
+                    // Money that nobody owes us: it goes back, whatever became of the payment.
+                    Ok(vec![PaymentEvent::DuplicateCaptured { key: key.clone() }])
                 }
             }
         }
@@ -247,6 +259,8 @@ impl Payment {
     fn decide_declined(&self, key: &Arc<str>, reason: &Arc<str>) -> Result<Vec<PaymentEvent>, IllegalMove> {
         let declined = || Ok(vec![PaymentEvent::Declined { key: key.clone(), reason: reason.clone() }]);
         match self.status {
+            // The decline of another transaction says nothing about the one that is followed.
+            PaymentStatus::Processing if !self.has_key(key) => Ok(Vec::new()),
             PaymentStatus::Requesting | PaymentStatus::Processing | PaymentStatus::Unknown => declined(),
             PaymentStatus::Pending if self.was_sent() => declined(),
             PaymentStatus::Failed => Ok(Vec::new()),

@@ -47,6 +47,16 @@ pub enum PaymentEvent {
     NeverRecorded,
     /// Closed before anything was sent.
     Voided,
+    /// The gateway captured once more under our reference, beyond the capture that counts: to be given back.
+    DuplicateCaptured {
+        /// The gateway's transaction key.
+        key: Arc<str>,
+    },
+    /// A duplicate capture was given back.
+    DuplicateRefunded {
+        /// The gateway's transaction key.
+        key: Arc<str>,
+    },
     /// To be given back.
     RefundRequested,
     /// Given back.
@@ -69,6 +79,8 @@ impl PaymentEvent {
             Self::Declined { .. } => "DECLINED",
             Self::NeverRecorded => "NEVER_RECORDED",
             Self::Voided => "VOIDED",
+            Self::DuplicateCaptured { .. } => "DUPLICATE_CAPTURED",
+            Self::DuplicateRefunded { .. } => "DUPLICATE_REFUNDED",
             Self::RefundRequested => "REFUND_REQUESTED",
             Self::Refunded => "REFUNDED",
         }
@@ -90,6 +102,8 @@ impl PaymentEvent {
             "DECLINED" => Self::Declined { key: key()?, reason: reason.unwrap_or_default().into() },
             "NEVER_RECORDED" => Self::NeverRecorded,
             "VOIDED" => Self::Voided,
+            "DUPLICATE_CAPTURED" => Self::DuplicateCaptured { key: key()? },
+            "DUPLICATE_REFUNDED" => Self::DuplicateRefunded { key: key()? },
             "REFUND_REQUESTED" => Self::RefundRequested,
             "REFUNDED" => Self::Refunded,
             _ => return None,
@@ -102,7 +116,9 @@ impl PaymentEvent {
             Self::Accepted { key }
             | Self::Captured { key }
             | Self::CapturedLate { key }
-            | Self::Declined { key, .. } => Some(key),
+            | Self::Declined { key, .. }
+            | Self::DuplicateCaptured { key }
+            | Self::DuplicateRefunded { key } => Some(key),
             _ => None,
         }
     }
@@ -130,6 +146,15 @@ pub struct PaymentEventRecord {
     pub at: Timestamp,
 }
 
+/// A capture under our reference beyond the one that counts; it is given back whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuplicateCapture {
+    /// The gateway's transaction key.
+    pub key: Arc<str>,
+    /// Whether it was given back.
+    pub refunded: bool,
+}
+
 /// The payment of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
@@ -151,6 +176,8 @@ pub struct Payment {
     pub status: PaymentStatus,
     /// The gateway's key of the transaction that counts.
     pub gateway_key: Option<Arc<str>>,
+    /// Captures beyond that one, in the order they became known.
+    pub duplicates: Vec<DuplicateCapture>,
     /// Why it was declined.
     pub reason: Option<Arc<str>>,
     /// Attempts sent so far.
@@ -200,8 +227,18 @@ impl Payment {
             )
             | (Some(S::Success), E::RefundRequested) => S::RefundPending,
             (Some(S::RefundPending), E::Refunded) => S::Refunded,
+            // A duplicate changes nothing of the payment that counts.
+            (
+                Some(status @ (S::Success | S::RefundPending | S::Refunded)),
+                E::DuplicateCaptured { .. } | E::DuplicateRefunded { .. },
+            ) => status,
             _ => return None,
         })
+    }
+
+    /// Whether the gateway's transaction `key` is a known duplicate, and if so whether it was given back.
+    pub fn duplicate(&self, key: &str) -> Option<&DuplicateCapture> {
+        self.duplicates.iter().find(|known| &*known.key == key)
     }
 
     /// This payment after `event` at `at`.
@@ -222,8 +259,21 @@ impl Payment {
         if let PaymentEvent::Sent { attempt } = &event {
             self.attempt = *attempt;
         }
-        if let Some(key) = event.gateway_key() {
-            self.gateway_key = Some(key.clone());
+        match &event {
+            PaymentEvent::DuplicateCaptured { key } => {
+                self.duplicates.push(DuplicateCapture { key: key.clone(), refunded: false });
+            }
+            PaymentEvent::DuplicateRefunded { key } => {
+                self.duplicates
+                    .iter_mut()
+                    .filter(|known| known.key == *key)
+                    .for_each(|known| known.refunded = true);
+            }
+            _ => {
+                if let Some(key) = event.gateway_key() {
+                    self.gateway_key = Some(key.clone());
+                }
+            }
         }
         if let Some(reason) = event.reason() {
             self.reason = Some(reason.clone());
@@ -246,6 +296,7 @@ impl Payment {
         let mut folded = Self {
             status: PaymentStatus::Pending,
             gateway_key: None,
+            duplicates: Vec::new(),
             reason: None,
             attempt: 0,
             event_seq: 0,

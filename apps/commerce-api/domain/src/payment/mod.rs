@@ -5,5 +5,5 @@ mod fold;
 mod status;
 
 pub use decide::{IllegalMove, NotRecorded, PaymentCommand};
-pub use fold::{Payment, PaymentEvent, PaymentEventRecord, PaymentFoldError};
+pub use fold::{DuplicateCapture, Payment, PaymentEvent, PaymentEventRecord, PaymentFoldError};
 pub use status::{CardBrand, PaymentMethod, PaymentStatus, pair_is_allowed};
