@@ -6,12 +6,14 @@
 
 mod backup;
 mod database;
+pub mod ddl;
 mod dialect;
 mod error;
 mod file;
 mod migrate;
 mod options;
 mod read;
+mod read_only;
 mod row_statements;
 mod rows;
 mod runner;
@@ -33,6 +35,7 @@ pub use futures::future::BoxFuture;
 pub use migrate::{MigrationError, MigrationReport, Step, migrate};
 pub use options::SqliteOptions;
 pub use read::{NamedReader, READER_NAME, ReadTransaction};
+pub use read_only::ReadOnlyDatabase;
 pub use row_statements::{Delete, Insert, Merge, Update, Upsert, execute_exact};
 pub use rows::{Column, ColumnKind, RowSet, RowValue};
 pub use select::{Lock, Select};

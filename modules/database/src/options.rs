@@ -80,10 +80,18 @@ impl SqliteOptions {
             .thread_name(|_| "sqlite-writer".to_owned())
     }
 
-    /// The pool of connections that cannot write.
+    /// The pool of connections that cannot write, beside a writer of the same handle.
     pub(crate) async fn reader_pool(&self) -> Result<SqlitePool, DatabaseError> {
-        let options = self
-            .base()
+        self.pool(self.base()).await
+    }
+
+    /// The same for a file that somebody else writes.
+    pub(crate) async fn read_only_pool(&self) -> Result<SqlitePool, DatabaseError> {
+        self.pool(self.base().read_only(true)).await
+    }
+
+    async fn pool(&self, options: SqliteConnectOptions) -> Result<SqlitePool, DatabaseError> {
+        let options = options
             .pragma("cache_size", READER_CACHE)
             .pragma("mmap_size", READER_MMAP_BYTES)
             .pragma("query_only", "ON")

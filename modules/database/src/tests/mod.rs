@@ -4,6 +4,7 @@ mod backup;
 mod commit;
 mod files;
 mod migrate;
+mod read_only;
 mod row_statements;
 mod transactions;
 mod writer;
