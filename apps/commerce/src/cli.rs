@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use commerce_api::config::{Flags, Sources};
+use commerce_api::config::{Flag, Sources};
 use commerce_api_domain::Role;
 
 const COMMON: &str = "Common options";
@@ -49,10 +49,12 @@ pub struct Global {
 impl Global {
     /// Where the configuration is read from.
     pub fn sources(&self) -> Sources {
+        let data_dir = self.data_dir.iter().map(|path| Flag::path("--data-dir", "data_dir", path));
+        let api_port = self.api_port.iter().map(|port| Flag::whole("--api-port", "api.port", *port));
         Sources {
             file: self.config.clone(),
             environment: Sources::process_environment(),
-            flags: Flags { data_dir: self.data_dir.clone(), api_port: self.api_port },
+            flags: data_dir.chain(api_port).collect(),
         }
     }
 }

@@ -76,8 +76,8 @@ impl Platform {
             .await
             .map_err(|source| StartError::Open { path: path.clone(), source })?;
         sql::migrate(&database, clock.now()).await.map_err(|source| StartError::Migrate { path, source })?;
-        let hasher =
-            Argon2Hasher::new(config.password_cost()).map_err(|error| ConfigError::Password(error.into()))?;
+        let hasher = Argon2Hasher::new(config.password_cost())
+            .map_err(|error| ConfigError::Unusable { section: "password", source: error.into() })?;
         Ok(Self::wire(database, clock, key, hasher, config))
     }
 

@@ -29,12 +29,13 @@ impl Config {
 
     /// The key of the fingerprints: the configured one, or in a demonstration the one in the data directory, which
     /// is made of `fresh` where there is none yet.
-    pub fn fingerprint_key(&self, fresh: impl FnOnce() -> [u8; 32]) -> Result<[u8; 32], ConfigError> {
+    pub fn fingerprint_key(&self, fresh: impl FnMut() -> [u8; 32]) -> Result<[u8; 32], ConfigError> {
         if let Some(key) = self.own_fingerprint_key() {
             return Ok(key);
         }
         self.require_own_secrets()?;
-        Ok(secrets::load_or_create(&self.data_dir, fresh())?)
+        let [key] = secrets::load_or_create(&self.data_dir, ["fingerprint_key"], fresh)?;
+        Ok(key)
     }
 
     /// The configured key of the fingerprints.
@@ -46,7 +47,7 @@ impl Config {
     pub fn require_own_secrets(&self) -> Result<(), ConfigError> {
         match self.why_no_demo() {
             Some(because) if self.secrets.fingerprint_key.is_none() => {
-                Err(ConfigError::SecretNeeded { because })
+                Err(ConfigError::SecretNeeded { key: "secrets.fingerprint_key", because })
             }
             _ => Ok(()),
         }

@@ -43,7 +43,7 @@ fn the_documented_file_is_the_default_and_names_every_key() {
             named.push(format!("{section}{key}"));
         }
     }
-    let known: Vec<_> = settings::ALL.iter().map(|setting| setting.key).collect();
+    let known: Vec<_> = Config::SETTINGS.iter().map(|setting| setting.key).collect();
     assert_eq!(named, known);
 }
 
@@ -71,7 +71,10 @@ fn the_later_source_wins_and_is_named() {
             ("COMMERCE_API__PORT".into(), "2".into()),
             ("COMMERCE_DESK__BATCH_MAX".into(), "32".into()),
         ],
-        flags: Flags { data_dir: Some("elsewhere".into()), api_port: Some(3) },
+        flags: vec![
+            Flag::path("--data-dir", "data_dir", Path::new("elsewhere")),
+            Flag::whole("--api-port", "api.port", 3_u16),
+        ],
     };
     let loaded = load(&sources).unwrap();
     assert_eq!(loaded.config.api.port, 3);

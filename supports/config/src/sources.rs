@@ -6,8 +6,7 @@ use figment::providers::{Format as _, Toml};
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Metadata, Profile, Provider};
 
-use super::ConfigError;
-use super::settings::{self, Rule};
+use crate::{ConfigError, Setting};
 
 /// What the configuration is read from.
 #[derive(Debug, Clone, Default)]
@@ -17,7 +16,7 @@ pub struct Sources {
     /// Environment variables that begin with [`Sources::PREFIX`].
     pub environment: Vec<(String, String)>,
     /// Flags of the command line.
-    pub flags: Flags,
+    pub flags: Vec<Flag>,
 }
 
 impl Sources {
@@ -34,41 +33,51 @@ impl Sources {
     }
 }
 
-/// Flags that set a value.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Flags {
-    /// `--data-dir`.
-    pub data_dir: Option<PathBuf>,
-    /// `--api-port`.
-    pub api_port: Option<u16>,
+/// A flag that sets a value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flag {
+    name: &'static str,
+    key: &'static str,
+    value: Value,
+}
+
+impl Flag {
+    /// The flag `name` (`--api-port`) sets `key` to a whole number.
+    pub fn whole(name: &'static str, key: &'static str, value: impl Into<i64>) -> Self {
+        Self { name, key, value: Value::from(value.into()) }
+    }
+
+    /// The flag `name` (`--data-dir`) sets `key` to a path.
+    pub fn path(name: &'static str, key: &'static str, value: &Path) -> Self {
+        Self { name, key, value: Value::from(value.to_string_lossy().into_owned()) }
+    }
 }
 
 const ENVIRONMENT: &str = "environment";
-const FLAG: &str = "flag";
+const FLAG: &str = "flag ";
 const FILE: &str = "file ";
 
 /// Where a value of `key` came from, in words.
-pub(super) fn describe(metadata: Option<&Metadata>, key: &str) -> String {
+pub(crate) fn describe(metadata: Option<&Metadata>, key: &str) -> String {
     match metadata.map(|metadata| metadata.name.as_ref()) {
         Some(ENVIRONMENT) => format!("environment variable {}", variable_of(key)),
-        Some(FLAG) => format!("flag --{}", key.replace(['.', '_'], "-")),
-        Some(file) if file.starts_with(FILE) => file.to_owned(),
+        Some(named) if named.starts_with(FLAG) || named.starts_with(FILE) => named.to_owned(),
         _ => "default".to_owned(),
     }
 }
 
-fn variable_of(key: &str) -> String {
+pub(crate) fn variable_of(key: &str) -> String {
     format!("{}{}", Sources::PREFIX, key.to_ascii_uppercase().replace('.', "__"))
 }
 
 /// A TOML file that was read whole.
-pub(super) struct TomlFile {
+pub(crate) struct TomlFile {
     path: PathBuf,
     values: Map<Profile, Dict>,
 }
 
 impl TomlFile {
-    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
         let path = path.to_owned();
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -92,14 +101,16 @@ impl Provider for TomlFile {
 }
 
 /// Values from the environment: `COMMERCE_API__PORT` sets `api.port`.
-pub(super) struct Environment(Vec<(String, Value)>);
+pub(crate) struct Environment(Vec<(String, Value)>);
 
 impl Environment {
-    pub(super) fn new(variables: &[(String, String)]) -> Self {
+    pub(crate) fn new(variables: &[(String, String)], settings: &[Setting]) -> Self {
         let values = variables.iter().filter_map(|(name, text)| {
             let key = name.strip_prefix(Sources::PREFIX)?.to_ascii_lowercase().replace("__", ".");
+            let setting = settings.iter().find(|setting| setting.key == key);
             (!is_foreign(&key)).then(|| {
-                let value = typed(&key, text);
+                let value =
+                    setting.map_or_else(|| Value::from(text.as_str()), |setting| setting.rule.typed(text));
                 (key, value)
             })
         });
@@ -112,61 +123,34 @@ fn is_foreign(key: &str) -> bool {
     matches!(key, "config" | "tools") || key.starts_with("test_")
 }
 
-/// The text as the type that the key wants; where it is not of that type it stays a text and is refused later.
-fn typed(key: &str, text: &str) -> Value {
-    let as_text = || Value::from(text);
-    match settings::find(key).map(|setting| &setting.rule) {
-        Some(Rule::Whole(..)) => text.parse::<i64>().map_or_else(|_| as_text(), Value::from),
-        Some(Rule::Switch) => text.parse::<bool>().map_or_else(|_| as_text(), Value::from),
-        _ => as_text(),
-    }
-}
-
 impl Provider for Environment {
     fn metadata(&self) -> Metadata {
         Metadata::named(ENVIRONMENT)
     }
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
-        Ok(nested(&self.0))
+        let mut root = Dict::new();
+        for (key, value) in &self.0 {
+            insert(&mut root, key, value.clone());
+        }
+        Ok(Profile::Default.collect(root))
     }
 }
 
-/// Values from the command line.
-pub(super) struct FlagValues(Vec<(String, Value)>);
-
-impl FlagValues {
-    pub(super) fn new(flags: &Flags) -> Self {
-        let mut values = Vec::new();
-        if let Some(path) = &flags.data_dir {
-            values.push(("data_dir".to_owned(), Value::from(path.to_string_lossy().into_owned())));
-        }
-        if let Some(port) = flags.api_port {
-            values.push(("api.port".to_owned(), Value::from(port)));
-        }
-        Self(values)
-    }
-}
-
-impl Provider for FlagValues {
+impl Provider for Flag {
     fn metadata(&self) -> Metadata {
-        Metadata::named(FLAG)
+        Metadata::named(format!("{FLAG}{}", self.name))
     }
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
-        Ok(nested(&self.0))
+        let mut root = Dict::new();
+        insert(&mut root, self.key, self.value.clone());
+        Ok(Profile::Default.collect(root))
     }
 }
 
-fn nested(values: &[(String, Value)]) -> Map<Profile, Dict> {
-    let mut root = Dict::new();
-    for (key, value) in values {
-        insert(&mut root, key, value.clone());
-    }
-    Profile::Default.collect(root)
-}
-
-fn insert(table: &mut Dict, key: &str, value: Value) {
+/// Puts `value` under the dotted `key`, making the tables on the way.
+pub(crate) fn insert(table: &mut Dict, key: &str, value: Value) {
     let Some((section, rest)) = key.split_once('.') else {
         table.insert(key.to_owned(), value);
         return;

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use super::secrets::SecretsError;
+use crate::secrets::SecretsError;
+use crate::sources::variable_of;
 
 /// Why a configuration cannot be used. Its text says what, where and what is allowed.
 #[derive(Debug, thiserror::Error)]
@@ -43,21 +44,29 @@ pub enum ConfigError {
         /// What may stand there.
         allowed: String,
     },
-    /// A shop that is not a demonstration has no secret of its own.
+    /// An installation that is no demonstration has no secret of its own.
     #[error(
-        "`secrets.fingerprint_key` is not set, and this is no demonstration, because {because}; make a key with \
-         `openssl rand -hex 32` and set it in the configuration file or as COMMERCE_SECRETS__FINGERPRINT_KEY"
+        "`{key}` is not set, and this is no demonstration, because {because}; make a key with `openssl rand -hex 32` \
+         and set it in the configuration file or as {}",
+        variable_of(key)
     )]
     SecretNeeded {
+        /// Which key.
+        key: &'static str,
         /// What makes it more than a demonstration.
         because: String,
     },
     /// The secrets in the data directory cannot be used.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-    /// The cost of password hashes is not possible.
-    #[error("`password` cannot be used as it is set")]
-    Password(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Values that are each allowed cannot be used together, as whoever uses them says.
+    #[error("`{section}` cannot be used as it is set")]
+    Unusable {
+        /// The section.
+        section: &'static str,
+        /// What its user says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The values do not make up a configuration though each was checked: our own bug.
     #[error("the configuration cannot be put together: {0}")]
     Shape(Box<figment::Error>),
