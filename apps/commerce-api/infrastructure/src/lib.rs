@@ -1,6 +1,8 @@
-//! Adapters of the ports: SQL, in memory, hashing, clock.
+//! Adapters of the ports: SQL, in memory, hashing, clock, the payment gateway.
 
+pub mod gateway;
 pub mod memory;
 pub mod runtime;
 pub mod session_cache;
 pub mod sql;
+pub mod vault;

@@ -1,0 +1,162 @@
+use async_trait::async_trait;
+use commerce_api_application::ports::{
+    Charge, ChargeError, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway,
+    TransactionSummary,
+};
+use commerce_api_domain::{CardBrand, Money, PaymentId};
+use commerce_contracts::gateway::{
+    CancelRequest, CardType, IDEMPOTENCY_HEADER, PaymentRequest, Refund, Transaction,
+};
+use reqwest::{Method, RequestBuilder};
+use tokio::time::Instant;
+
+use super::answer;
+use super::fault::Fault;
+use super::options::{GatewayOptions, GatewaySetupError};
+use super::retry::{Attempts, Next, Repeat};
+use super::transport::{Answer, Transport};
+
+/// Why the gateway is asked to give a capture back, in its books.
+const REFUND_REASON: &str = "order canceled";
+
+/// A gateway over HTTP.
+pub struct HttpGateway {
+    transport: Transport,
+    options: GatewayOptions,
+}
+
+impl std::fmt::Debug for HttpGateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpGateway").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl HttpGateway {
+    /// The gateway that `options` name. Nothing is sent.
+    pub fn new(options: GatewayOptions) -> Result<Self, GatewaySetupError> {
+        Ok(Self { transport: Transport::new(&options)?, options })
+    }
+
+    /// Sends a request until it has an answer or must not be repeated; `call` is its name in metrics.
+    async fn ask<T>(
+        &self,
+        (call, repeat): (&'static str, Repeat),
+        request: RequestBuilder,
+        read: impl Fn(&Answer) -> Result<T, Fault> + Send,
+    ) -> Result<T, Fault> {
+        let mut attempts = Attempts::new(repeat, self.options.attempts_max, self.options.retry_first);
+        loop {
+            let started_at = Instant::now();
+            let again =
+                request.try_clone().ok_or_else(|| Fault::NotSent("the request cannot be made".to_owned()));
+            let end = match again {
+                Ok(request) => self.transport.send(request).await.and_then(|answer| read(&answer)),
+                Err(fault) => Err(fault),
+            };
+            let result = end.as_ref().err().map_or("ok", Fault::name);
+            metrics::counter!("commerce_gateway_calls_total", "call" => call, "result" => result)
+                .increment(1);
+            metrics::histogram!("commerce_gateway_call_seconds", "call" => call).record(started_at.elapsed());
+            let fault = match end {
+                Ok(data) => return Ok(data),
+                Err(fault) => fault,
+            };
+            match attempts.failed(fault) {
+                Next::Again(wait) => tokio::time::sleep(wait).await,
+                Next::End(fault) => return Err(fault),
+            }
+        }
+    }
+
+    fn payment_request(&self, charge: &Charge) -> PaymentRequest {
+        PaymentRequest {
+            order_id: charge.payment.to_string(),
+            card_type: card_type(charge.brand),
+            card_no: charge.card.expose().to_owned(),
+            amount: charge.amount.won(),
+            callback_url: self.options.callback_url.clone(),
+        }
+    }
+}
+
+const fn card_type(brand: CardBrand) -> CardType {
+    match brand {
+        CardBrand::Samsung => CardType::Samsung,
+        CardBrand::Kb => CardType::Kb,
+        CardBrand::Hyundai => CardType::Hyundai,
+    }
+}
+
+/// A 404 in the gateway's own words: it does not know what was asked for.
+fn or_unknown_there<T>(end: Result<T, Fault>, nothing: impl FnOnce() -> T) -> Result<T, GatewayError> {
+    match end {
+        Err(Fault::Refused { status: 404, .. }) => Ok(nothing()),
+        other => other.map_err(GatewayError::from),
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for HttpGateway {
+    fn abilities(&self) -> GatewayAbilities {
+        self.options.abilities
+    }
+
+    async fn charge(&self, charge: &Charge) -> Result<TransactionSummary, ChargeError> {
+        let request = self.transport.request(Method::POST, &["api", "v1", "payments"]);
+        let request = request.json(&self.payment_request(charge));
+        let (repeat, request) = if self.options.abilities.idempotency {
+            let key = format!("{}:{}", charge.payment, charge.attempt);
+            (Repeat::Effect, request.header(IDEMPOTENCY_HEADER, key))
+        } else {
+            (Repeat::Unsafe, request)
+        };
+        let read = |answer: &Answer| answer::data(answer).and_then(answer::summary);
+        self.ask(("charge", repeat), request, read).await.map_err(Fault::of_charge)
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<GatewayTransaction>, GatewayError> {
+        let request = self.transport.request(Method::GET, &["api", "v1", "payments", key]);
+        let read = |answer: &Answer| {
+            let found: Transaction = answer::data(answer)?;
+            answer::transaction(found, key).map(Some)
+        };
+        or_unknown_there(self.ask(("find", Repeat::Question), request, read).await, || None)
+    }
+
+    async fn find_by_reference(&self, payment: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
+        let reference = payment.to_string();
+        let request = self.transport.request(Method::GET, &["api", "v1", "payments"]);
+        let request = request.query(&[("orderId", &reference)]);
+        let read = |answer: &Answer| answer::summaries(answer::data(answer)?, &reference);
+        or_unknown_there(self.ask(("list", Repeat::Question), request, read).await, Vec::new)
+    }
+
+    async fn refund(&self, key: &str, amount: Money, refund_key: &str) -> Result<(), GatewayError> {
+        if !self.options.abilities.refund {
+            return Err(GatewayError::Refused("this gateway gives nothing back".to_owned()));
+        }
+        let body = CancelRequest { amount: Some(amount.won()), reason: REFUND_REASON.to_owned() };
+        let request = self.transport.request(Method::POST, &["api", "v1", "payments", key, "cancel"]);
+        let request = request.header(IDEMPOTENCY_HEADER, refund_key).json(&body);
+        let read = |answer: &Answer| {
+            let refund: Refund = answer::data(answer)?;
+            if refund.transaction_key == key && refund.refunded >= amount.won() {
+                Ok(())
+            } else {
+                Err(Fault::Unknown("the refund is of another transaction or amount".to_owned()))
+            }
+        };
+        Ok(self.ask(("refund", Repeat::Effect), request, read).await?)
+    }
+
+    async fn void(&self, payment: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
+        if !self.options.abilities.void {
+            return Err(GatewayError::Refused("this gateway closes no reference".to_owned()));
+        }
+        let reference = payment.to_string();
+        let segments = ["api", "v1", "references", &reference, "void"];
+        let request = self.transport.request(Method::POST, &segments);
+        let read = |answer: &Answer| answer::summaries(answer::data(answer)?, &reference);
+        Ok(self.ask(("void", Repeat::Effect), request, read).await?)
+    }
+}
