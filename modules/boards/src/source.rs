@@ -1,0 +1,42 @@
+use commerce_database::{Database, DatabaseError, NamedReader, ReadOnlyDatabase, SqliteOptions};
+use sea_orm::{ConnectionTrait as _, Statement};
+use tokio::sync::OnceCell;
+
+use crate::schema::TABLE;
+
+/// Where the boards are.
+#[derive(Debug)]
+pub enum Source {
+    /// In a database that this process writes.
+    Own(Database),
+    /// In a file that another app writes, and makes when it starts for the first time.
+    File { options: Box<SqliteOptions>, opened: OnceCell<ReadOnlyDatabase> },
+}
+
+impl Source {
+    pub fn file(options: SqliteOptions) -> Self {
+        Self::File { options: Box::new(options), opened: OnceCell::new() }
+    }
+
+    /// Connections to read the boards by; none as long as there is no table.
+    pub async fn reader(&self, name: &'static str) -> Result<Option<NamedReader>, DatabaseError> {
+        let (options, opened) = match self {
+            Self::Own(database) => return Ok(Some(database.reader_named(name))),
+            Self::File { options, opened } => (options, opened),
+        };
+        if let Some(database) = opened.get() {
+            return Ok(Some(database.reader_named(name)));
+        }
+        let Some(database) = Database::open_sqlite_read_only(options).await? else { return Ok(None) };
+        if !has_table(&database).await? {
+            return Ok(None);
+        }
+        Ok(Some(opened.get_or_init(async || database).await.reader_named(name)))
+    }
+}
+
+async fn has_table(database: &ReadOnlyDatabase) -> Result<bool, DatabaseError> {
+    let find = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
+    let find = Statement::from_sql_and_values(database.dialect().backend(), find, [TABLE.into()]);
+    Ok(database.reader_named("find_boards").query_one_raw(find).await?.is_some())
+}
