@@ -5,9 +5,13 @@
 //! implement it for many. What holds everywhere: records of one key go to one partition and stay in the order they were
 //! published in; a record that was acknowledged is not lost while the topic keeps it; it may be delivered again.
 
+mod embedded;
+mod partition;
 mod port;
 
+pub use embedded::{EmbeddedLog, EmbeddedOptions, describe_metrics};
+pub use partition::partition_of;
 pub use port::{
-    Assignment, BusError, EventBus, GroupConsumer, PartitionConsumer, PartitionLag, Position, Producer,
-    Received, Record, TopicSpec,
+    Assignment, BoxError, BusError, EventBus, GroupConsumer, PartitionConsumer, PartitionLag, Position,
+    Producer, Received, Record, TopicSpec,
 };
