@@ -46,8 +46,8 @@ pub enum ConfigError {
     },
     /// An installation that is no demonstration has no secret of its own.
     #[error(
-        "`{key}` is not set, and this is no demonstration, because {because}; make a key with `openssl rand -hex 32` \
-         and set it in the configuration file or as {}",
+        "`{key}` is not set, and this is no demonstration, because {because}; {how}, and set it in the configuration \
+         file or as {}",
         variable_of(key)
     )]
     SecretNeeded {
@@ -55,6 +55,8 @@ pub enum ConfigError {
         key: &'static str,
         /// What makes it more than a demonstration.
         because: String,
+        /// How to come by one.
+        how: &'static str,
     },
     /// The secrets in the data directory cannot be used.
     #[error(transparent)]

@@ -2,18 +2,19 @@ use std::sync::Arc;
 
 use commerce_api_application::Accounts;
 use commerce_api_application::ports::{
-    AccountStore, AuditStore, CatalogueStore, Clock, CouponStore, Fingerprinter, IdSource, LeaseStore,
-    LikeQueries, Maintenance, OrderQueries, Storage, TokenSource,
+    AccountStore, AuditStore, CardCipher, CatalogueStore, Clock, CouponStore, Fingerprinter, IdSource,
+    LeaseStore, LikeQueries, Maintenance, OrderQueries, Storage, TokenSource,
 };
 use commerce_api_infrastructure::runtime::{
     Argon2Hasher, HmacFingerprinter, RandomIds, RandomTokens, SystemClock, fill_random,
 };
 use commerce_api_infrastructure::session_cache::CachedSessions;
 use commerce_api_infrastructure::sql;
+use commerce_api_infrastructure::vault::AesCardCipher;
 use commerce_database::Database;
 
 use super::error::StartError;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Keys};
 
 /// The adapters of one installation, with the database open and migrated. Nothing runs yet: no lock is taken, nothing
 /// listens, so the operator's commands use it beside a running `up`.
@@ -45,6 +46,10 @@ pub struct Platform {
     pub tokens: Arc<dyn TokenSource>,
     /// Fingerprints of requests.
     pub fingerprinter: Arc<dyn Fingerprinter>,
+    /// Seals card numbers.
+    pub cipher: Arc<dyn CardCipher>,
+    /// Of the signatures of callbacks; the simulator of a demonstration signs with the first.
+    pub webhook_secrets: Vec<commerce_webhook::Secret>,
     /// Ids.
     pub ids: Arc<dyn IdSource>,
     /// Time.
@@ -59,17 +64,17 @@ impl Platform {
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         config.require_own_secrets()?;
         make_directory(config)?;
-        let key = config.fingerprint_key(random_key)?;
-        Self::open_with(config, &key).await
+        let keys = config.keys(random_key)?;
+        Self::open_with(config, keys).await
     }
 
     /// The same for commands that answer no requests, and therefore need no secret.
     pub async fn open_without_secrets(config: &Config) -> Result<Self, StartError> {
         make_directory(config)?;
-        Self::open_with(config, &random_key()).await
+        Self::open_with(config, Keys::throwaway(random_key)).await
     }
 
-    async fn open_with(config: &Config, key: &[u8; 32]) -> Result<Self, StartError> {
+    async fn open_with(config: &Config, keys: Keys) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(config.zone()));
         let path = config.data_dir.join(Self::DATABASE_FILE);
         let database = Database::open_sqlite(config.sqlite_options(Self::DATABASE_FILE))
@@ -78,13 +83,13 @@ impl Platform {
         sql::migrate(&database, clock.now()).await.map_err(|source| StartError::Migrate { path, source })?;
         let hasher = Argon2Hasher::new(config.password_cost())
             .map_err(|error| ConfigError::Unusable { section: "password", source: error.into() })?;
-        Ok(Self::wire(database, clock, key, hasher, config))
+        Ok(Self::wire(database, clock, keys, hasher, config))
     }
 
     fn wire(
         database: Database,
         clock: Arc<dyn Clock>,
-        key: &[u8; 32],
+        keys: Keys,
         hasher: Argon2Hasher,
         config: &Config,
     ) -> Self {
@@ -110,7 +115,9 @@ impl Platform {
             leases: Arc::new(sql::SqlLeases::new(database.clone())),
             maintenance: Arc::new(sql::SqlMaintenance::new(database.clone())),
             tokens,
-            fingerprinter: Arc::new(HmacFingerprinter::new(key)),
+            fingerprinter: Arc::new(HmacFingerprinter::new(&keys.fingerprint)),
+            cipher: Arc::new(AesCardCipher::new(&keys.vault, &keys.vault_former)),
+            webhook_secrets: keys.webhook,
             ids: Arc::new(RandomIds::new(clock.clone())),
             clock,
             database,

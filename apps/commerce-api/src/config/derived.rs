@@ -8,7 +8,7 @@ use commerce_api_domain::{Money, Rules};
 use commerce_api_infrastructure::runtime::{Argon2Cost, BusinessZone};
 use commerce_database::SqliteOptions;
 
-use super::{Config, ConfigError, secrets};
+use super::Config;
 
 impl Config {
     /// Whether this is a demonstration: embedded, reachable from this machine only, and without a configuration file.
@@ -17,39 +17,13 @@ impl Config {
         self.why_no_demo().is_none()
     }
 
-    fn why_no_demo(&self) -> Option<String> {
+    pub(super) fn why_no_demo(&self) -> Option<String> {
         if self.from_file {
             Some("a configuration file is in use".to_owned())
         } else if !self.api.bind.is_loopback() {
             Some(format!("`api.bind` is {}, which other machines may reach", self.api.bind))
         } else {
             None
-        }
-    }
-
-    /// The key of the fingerprints: the configured one, or in a demonstration the one in the data directory, which
-    /// is made of `fresh` where there is none yet.
-    pub fn fingerprint_key(&self, fresh: impl FnMut() -> [u8; 32]) -> Result<[u8; 32], ConfigError> {
-        if let Some(key) = self.own_fingerprint_key() {
-            return Ok(key);
-        }
-        self.require_own_secrets()?;
-        let [key] = secrets::load_or_create(&self.data_dir, ["fingerprint_key"], fresh)?;
-        Ok(key)
-    }
-
-    /// The configured key of the fingerprints.
-    pub fn own_fingerprint_key(&self) -> Option<[u8; 32]> {
-        self.secrets.fingerprint_key.as_ref().and_then(|key| secrets::key_of_hex(key.expose()))
-    }
-
-    /// Refuses a shop that is no demonstration and has no secret of its own.
-    pub fn require_own_secrets(&self) -> Result<(), ConfigError> {
-        match self.why_no_demo() {
-            Some(because) if self.secrets.fingerprint_key.is_none() => {
-                Err(ConfigError::SecretNeeded { key: "secrets.fingerprint_key", because })
-            }
-            _ => Ok(()),
         }
     }
 

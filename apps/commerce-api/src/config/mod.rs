@@ -3,15 +3,18 @@
 //! Every key stands in one table (`settings`) with what it may be. `config/commerce.toml` is the documented default.
 
 mod derived;
+mod keys;
 mod model;
+mod payments;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use commerce_config::{ConfigError, Flag, Origin, Secret, Section, Sources, Tables, Values, secrets};
+pub use keys::Keys;
 pub use model::{
-    Actuator, Api, Config, DatabaseSection, Desk, Docs, Idempotency, Log, Orders, Password, Points, Profile,
-    Secrets, Sessions, Shop,
+    Actuator, Api, Config, DatabaseSection, Desk, Docs, Gateway, Idempotency, Log, Orders, Password,
+    Payments, Points, Profile, Relay, Secrets, Sessions, Shop,
 };
 
 /// A configuration that was read and checked.

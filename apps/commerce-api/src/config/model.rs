@@ -28,6 +28,12 @@ pub struct Config {
     pub points: Points,
     /// Deadlines of unpaid orders.
     pub orders: Orders,
+    /// The payment gateway.
+    pub gateway: Gateway,
+    /// How open payments are followed.
+    pub payments: Payments,
+    /// How events leave for the bus.
+    pub relay: Relay,
     /// Sessions.
     pub sessions: Sessions,
     /// Answers kept under idempotency keys.
@@ -131,6 +137,72 @@ pub struct Orders {
     pub sent_deadline_s: u64,
 }
 
+/// `gateway`: the payment gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent abilities, as the protocol lists them"
+)]
+pub struct Gateway {
+    /// Where its API is.
+    pub url: String,
+    /// Who we are there.
+    pub merchant: String,
+    /// Where it posts outcomes to; not set: our own address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// Whether a request repeated under its key is the same transaction.
+    pub idempotency: bool,
+    /// Whether a capture can be given back.
+    pub refund: bool,
+    /// Whether a reference can be closed.
+    pub void: bool,
+    /// Whether callbacks are signed.
+    pub signature: bool,
+    /// Longest time until a connection stands, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Longest time of one call, in milliseconds.
+    pub call_timeout_ms: u64,
+    /// Calls in all where a call may be repeated.
+    pub attempts_max: u32,
+    /// About how long the first repetition waits, in milliseconds.
+    pub retry_first_ms: u64,
+    /// Calls under way at the same time.
+    pub bulkhead_max: usize,
+    /// Secrets of callbacks' signatures; each is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secrets: Option<Vec<Secret>>,
+}
+
+/// `payments`: how open payments are followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payments {
+    /// Wait before the second visit of a payment, in milliseconds.
+    pub backoff_first_ms: u64,
+    /// Longest wait between two visits, in milliseconds.
+    pub backoff_max_ms: u64,
+    /// Seconds until "not found" is believed of a gateway without keys.
+    pub not_found_grace_s: u64,
+    /// Seconds after which an open payment is told to the operators.
+    pub stuck_after_s: u64,
+    /// Payments visited at the same time.
+    pub concurrency: usize,
+}
+
+/// `relay`: how events leave for the bus.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relay {
+    /// Events published together.
+    pub batch_max: u64,
+    /// How often it looks without being woken, in milliseconds.
+    pub every_ms: u64,
+    /// How long a shard is held without being renewed, in seconds.
+    pub lease_s: u64,
+}
+
 /// `sessions`: log-ins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,6 +243,12 @@ pub struct Secrets {
     /// 64 hex digits; fingerprints of request bodies are made under it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint_key: Option<Secret>,
+    /// 64 hex digits; card numbers are sealed under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vault_key: Option<Secret>,
+    /// The vault key before this one, while numbers that were sealed under it still wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vault_key_former: Option<Secret>,
 }
 
 /// `password`: cost of argon2id.
@@ -202,6 +280,15 @@ impl Default for Config {
                 customers_may_charge: None,
             },
             orders: Orders { unsent_deadline_s: 900, sent_deadline_s: 1_800 },
+            gateway: Gateway::default(),
+            payments: Payments {
+                backoff_first_ms: 1_000,
+                backoff_max_ms: 60_000,
+                not_found_grace_s: 120,
+                stuck_after_s: 300,
+                concurrency: 32,
+            },
+            relay: Relay { batch_max: 500, every_ms: 1_000, lease_s: 30 },
             sessions: Sessions { idle_s: 43_200 },
             idempotency: Idempotency { keep_s: 86_400 },
             shop: Shop { zone: "Asia/Seoul".to_owned() },
@@ -209,6 +296,27 @@ impl Default for Config {
             secrets: Secrets::default(),
             password: Password { memory_kib: 19_456, iterations: 2, parallelism: 1 },
             from_file: false,
+        }
+    }
+}
+
+impl Default for Gateway {
+    /// The simulator beside us, with everything that it can do.
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:8082".to_owned(),
+            merchant: "135135".to_owned(),
+            callback_url: None,
+            idempotency: true,
+            refund: true,
+            void: true,
+            signature: true,
+            connect_timeout_ms: 1_000,
+            call_timeout_ms: 2_000,
+            attempts_max: 3,
+            retry_first_ms: 1_000,
+            bulkhead_max: 64,
+            webhook_secrets: None,
         }
     }
 }

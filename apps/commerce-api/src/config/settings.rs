@@ -1,5 +1,6 @@
 //! Every key and what it may be.
 
+use commerce_api_infrastructure::gateway::gateway_url;
 use commerce_api_infrastructure::runtime::BusinessZone;
 use commerce_config::{ConfigError, Rule, Section, Setting, Values, checks, setting};
 use commerce_telemetry::logging;
@@ -8,6 +9,10 @@ use super::Config;
 
 const DAY_S: i64 = 86_400;
 const MONEY_MAX: i64 = commerce_api_domain::Money::MAX.won();
+
+const KEY: &str = "64 hexadecimal digits, not all alike; make them with `openssl rand -hex 32`";
+const GATEWAY_URL: &str =
+    "an http or https URL such as https://pg.example.com, without credentials, query or fragment";
 
 /// Every key, in the order of `config/commerce.toml`.
 const ALL: &[Setting] = &[
@@ -33,17 +38,37 @@ const ALL: &[Setting] = &[
     setting("points.customers_may_charge", Rule::Switch),
     setting("orders.unsent_deadline_s", Rule::Whole(60, DAY_S, " seconds")),
     setting("orders.sent_deadline_s", Rule::Whole(60, 7 * DAY_S, " seconds")),
+    setting("gateway.url", Rule::Text(is_gateway_url, GATEWAY_URL)),
+    setting("gateway.merchant", Rule::Text(is_merchant, "1 to 64 visible ASCII characters")),
+    setting("gateway.callback_url", Rule::Text(is_gateway_url, GATEWAY_URL)),
+    setting("gateway.idempotency", Rule::Switch),
+    setting("gateway.refund", Rule::Switch),
+    setting("gateway.void", Rule::Switch),
+    setting("gateway.signature", Rule::Switch),
+    setting("gateway.connect_timeout_ms", Rule::Whole(10, 60_000, " milliseconds")),
+    setting("gateway.call_timeout_ms", Rule::Whole(10, 120_000, " milliseconds")),
+    setting("gateway.attempts_max", Rule::Whole(1, 10, " calls")),
+    setting("gateway.retry_first_ms", Rule::Whole(1, 60_000, " milliseconds")),
+    setting("gateway.bulkhead_max", Rule::Whole(1, 10_000, " calls")),
+    setting(
+        "gateway.webhook_secrets",
+        Rule::HiddenList(is_webhook_secret, "`whsec_` and the base64 of 24 to 64 bytes"),
+    ),
+    setting("payments.backoff_first_ms", Rule::Whole(10, 60_000, " milliseconds")),
+    setting("payments.backoff_max_ms", Rule::Whole(10, 3_600_000, " milliseconds")),
+    setting("payments.not_found_grace_s", Rule::Whole(1, DAY_S, " seconds")),
+    setting("payments.stuck_after_s", Rule::Whole(1, 7 * DAY_S, " seconds")),
+    setting("payments.concurrency", Rule::Whole(1, 1_000, " payments")),
+    setting("relay.batch_max", Rule::Whole(1, 10_000, " events")),
+    setting("relay.every_ms", Rule::Whole(10, 60_000, " milliseconds")),
+    setting("relay.lease_s", Rule::Whole(5, 3_600, " seconds")),
     setting("sessions.idle_s", Rule::Whole(300, 30 * DAY_S, " seconds")),
     setting("idempotency.keep_s", Rule::Whole(3_600, 30 * DAY_S, " seconds")),
     setting("shop.zone", Rule::Text(is_zone, "a time zone of the IANA database, such as Asia/Seoul")),
     setting("actuator.scrape_token", Rule::Hidden(checks::is_token, "16 to 256 visible ASCII characters")),
-    setting(
-        "secrets.fingerprint_key",
-        Rule::Hidden(
-            checks::is_key,
-            "64 hexadecimal digits, not all alike; make them with `openssl rand -hex 32`",
-        ),
-    ),
+    setting("secrets.fingerprint_key", Rule::Hidden(checks::is_key, KEY)),
+    setting("secrets.vault_key", Rule::Hidden(checks::is_key, KEY)),
+    setting("secrets.vault_key_former", Rule::Hidden(checks::is_key, KEY)),
     setting("password.memory_kib", Rule::Whole(8_192, 1_048_576, " KiB")),
     setting("password.iterations", Rule::Whole(1, 20, " passes")),
     setting("password.parallelism", Rule::Whole(1, 16, " lanes")),
@@ -55,6 +80,18 @@ fn is_filter(text: &str) -> bool {
 
 fn is_zone(text: &str) -> bool {
     text.parse::<BusinessZone>().is_ok()
+}
+
+fn is_gateway_url(text: &str) -> bool {
+    gateway_url(text).is_ok()
+}
+
+fn is_merchant(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn is_webhook_secret(text: &str) -> bool {
+    text.parse::<commerce_webhook::Secret>().is_ok()
 }
 
 impl Section for Config {
@@ -69,6 +106,7 @@ impl Section for Config {
 /// Checks the limits against each other.
 fn check_together(config: &Config, values: &Values) -> Result<(), ConfigError> {
     let (desk, points, orders) = (&config.desk, &config.points, &config.orders);
+    let (gateway, payments) = (&config.gateway, &config.payments);
     let checks = [
         (
             desk.batch_max <= desk.queue_max,
@@ -84,6 +122,16 @@ fn check_together(config: &Config, values: &Values) -> Result<(), ConfigError> {
             orders.unsent_deadline_s <= orders.sent_deadline_s,
             "orders.unsent_deadline_s",
             format!("at most `orders.sent_deadline_s`, which is {}", orders.sent_deadline_s),
+        ),
+        (
+            gateway.connect_timeout_ms <= gateway.call_timeout_ms,
+            "gateway.connect_timeout_ms",
+            format!("at most `gateway.call_timeout_ms`, which is {}", gateway.call_timeout_ms),
+        ),
+        (
+            payments.backoff_first_ms <= payments.backoff_max_ms,
+            "payments.backoff_first_ms",
+            format!("at most `payments.backoff_max_ms`, which is {}", payments.backoff_max_ms),
         ),
         (
             config.idempotency.keep_s >= orders.sent_deadline_s,

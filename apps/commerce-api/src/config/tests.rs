@@ -1,12 +1,9 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::*;
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-
-fn documented() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/commerce.toml")
-}
+const WEBHOOK: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn from_environment(variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
@@ -22,29 +19,6 @@ fn from_file(text: &str) -> Result<Loaded, ConfigError> {
 
 fn origin_of<'a>(loaded: &'a Loaded, key: &str) -> &'a Origin {
     loaded.origins.iter().find(|origin| origin.key == key).unwrap()
-}
-
-#[test]
-fn the_documented_file_is_the_default_and_names_every_key() {
-    let loaded = load(&Sources { file: Some(documented()), ..Sources::default() }).unwrap();
-    assert_eq!(Config { from_file: false, ..loaded.config }, Config::default());
-    let text = std::fs::read_to_string(documented()).unwrap();
-    let mut section = String::new();
-    let mut named = Vec::new();
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = format!("{name}.");
-        }
-        // Optional keys stand there commented out: `# key = value`.
-        let line = line.strip_prefix("# ").unwrap_or(line);
-        if let Some((key, _)) = line.split_once(" = ")
-            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
-        {
-            named.push(format!("{section}{key}"));
-        }
-    }
-    let known: Vec<_> = Config::SETTINGS.iter().map(|setting| setting.key).collect();
-    assert_eq!(named, known);
 }
 
 #[test]
@@ -113,6 +87,15 @@ fn bad_values_are_refused_with_key_value_source_and_what_is_allowed() {
         ("POINTS__CUSTOMERS_MAY_CHARGE", "maybe", "is \"maybe\"", "true or false"),
         ("ORDERS__UNSENT_DEADLINE_S", "59", "is 59", "from 60 to 86400 seconds"),
         ("ORDERS__SENT_DEADLINE_S", "604801", "is 604801", "from 60 to 604800 seconds"),
+        ("GATEWAY__URL", "127.0.0.1:8082", "`gateway.url` is \"127.0.0.1:8082\"", "an http or https URL"),
+        ("GATEWAY__URL", "https://me:pw@pg", "`gateway.url` is", "without credentials"),
+        ("GATEWAY__MERCHANT", "a b", "`gateway.merchant` is \"a b\"", "1 to 64 visible"),
+        ("GATEWAY__CALLBACK_URL", "shop", "`gateway.callback_url` is \"shop\"", "an http or https URL"),
+        ("GATEWAY__REFUND", "no", "`gateway.refund` is \"no\"", "true or false"),
+        ("GATEWAY__CALL_TIMEOUT_MS", "0", "is 0", "from 10 to 120000 milliseconds"),
+        ("GATEWAY__ATTEMPTS_MAX", "11", "is 11", "from 1 to 10 calls"),
+        ("PAYMENTS__CONCURRENCY", "0", "`payments.concurrency` is 0", "from 1 to 1000"),
+        ("RELAY__LEASE_S", "4", "`relay.lease_s` is 4", "from 5 to 3600 seconds"),
         ("SESSIONS__IDLE_S", "1", "`sessions.idle_s` is 1", "from 300 to 2592000 seconds"),
         ("IDEMPOTENCY__KEEP_S", "60", "`idempotency.keep_s` is 60", "from 3600 to 2592000 seconds"),
         ("SHOP__ZONE", "Asia/Soul", "`shop.zone` is \"Asia/Soul\"", "such as Asia/Seoul"),
@@ -137,6 +120,8 @@ fn limits_are_checked_against_each_other() {
         ("[desk]\nqueue_max = 100\n", "`desk.batch_max` is 512 (default)", "`desk.queue_max`, which is 100"),
         ("[points]\ncharge_day_max = 5\n", "`points.charge_max` is 1000000", "which is 5"),
         ("[orders]\nunsent_deadline_s = 1801\n", "`orders.unsent_deadline_s` is 1801", "which is 1800"),
+        ("[gateway]\ncall_timeout_ms = 900\n", "`gateway.connect_timeout_ms` is 1000", "which is 900"),
+        ("[payments]\nbackoff_max_ms = 900\n", "`payments.backoff_first_ms` is 1000", "which is 900"),
         ("[orders]\nsent_deadline_s = 90000\n", "`idempotency.keep_s` is 86400 (default)", "at least"),
     ];
     for (text, what, allowed) in cases {
@@ -190,46 +175,109 @@ fn secrets_are_never_shown() {
     let loaded = from_environment(&[
         ("COMMERCE_SECRETS__FINGERPRINT_KEY", KEY),
         ("COMMERCE_ACTUATOR__SCRAPE_TOKEN", "sesame-sesame-sesame"),
+        ("COMMERCE_GATEWAY__WEBHOOK_SECRETS", &format!("{WEBHOOK},{WEBHOOK}")),
     ])
     .unwrap();
-    let key = loaded.config.own_fingerprint_key().unwrap();
-    assert_eq!(key[..4], [0x00, 0x11, 0x22, 0x33]);
+    let key = loaded.config.secrets.fingerprint_key.clone().unwrap();
+    assert_eq!(key.expose(), KEY);
     let token = loaded.config.actuator.scrape_token.clone().unwrap();
     assert_eq!(token.expose(), "sesame-sesame-sesame");
     let shown = format!("{loaded:?} {token} {}", toml::to_string(&loaded.config).unwrap());
     assert!(!shown.contains("sesame") && !shown.contains("0011") && shown.contains("[hidden]"), "{shown}");
+    assert!(!shown.contains("whsec_"), "{shown}");
     assert_eq!(origin_of(&loaded, "secrets.fingerprint_key").value.as_deref(), Some("\"[hidden]\""));
     for (name, value) in [
         ("COMMERCE_ACTUATOR__SCRAPE_TOKEN", "sesame"),
         ("COMMERCE_SECRETS__FINGERPRINT_KEY", "sesame"),
         ("COMMERCE_SECRETS__FINGERPRINT_KEY", &"7".repeat(64)),
+        ("COMMERCE_SECRETS__VAULT_KEY", "sesame"),
+        ("COMMERCE_GATEWAY__WEBHOOK_SECRETS", "sesame"),
+        ("COMMERCE_GATEWAY__WEBHOOK_SECRETS", &format!("{WEBHOOK},whsec_c2VzYW1l")),
     ] {
         let error = from_environment(&[(name, value)]).unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(text.contains(name) && text.contains("[hidden]"), "{text}");
-        assert!(!text.contains("sesame") && !text.contains("7777"), "{text}");
+        assert!(!text.contains("sesame") && !text.contains("7777") && !text.contains("c2VzYW1l"), "{text}");
     }
 }
 
 #[test]
 fn only_a_demonstration_makes_its_own_secrets() {
     let dir = tempfile::tempdir().unwrap();
-    let fresh = || [3; 32];
+    let mut next = 0;
+    let mut fresh = || {
+        next += 1;
+        [next; 32]
+    };
     let mut config = Config { data_dir: dir.path().into(), ..Config::default() };
-    assert_eq!(config.fingerprint_key(fresh).unwrap(), [3; 32]);
+    let keys = config.keys(&mut fresh).unwrap();
+    assert_eq!((keys.fingerprint, keys.vault, keys.webhook.len()), ([1; 32], [2; 32], 1));
+    assert_eq!(config.keys(&mut fresh).unwrap().vault, [2; 32]);
+    assert_eq!(format!("{keys:?}"), "Keys(hidden)");
 
     for (bind, from_file, because) in [("0.0.0.0", false, "0.0.0.0"), ("127.0.0.1", true, "file")] {
         config.api.bind = bind.parse().unwrap();
         config.from_file = from_file;
         assert!(!config.is_demo() && !config.customers_may_charge());
-        let error = config.fingerprint_key(fresh).unwrap_err();
-        assert!(matches!(error, ConfigError::SecretNeeded { .. }));
-        let text = error.to_string();
+        let missing = |config: &Config| {
+            let error = config.keys(|| [9; 32]).unwrap_err();
+            assert!(matches!(error, ConfigError::SecretNeeded { .. }));
+            error.to_string()
+        };
+        let text = missing(&config);
         assert!(text.contains(because) && text.contains("openssl rand -hex 32"), "{text}");
         config.secrets.fingerprint_key = Some(Secret::new(KEY.to_owned()));
-        assert_eq!(config.fingerprint_key(fresh).unwrap()[1], 0x11);
-        config.secrets.fingerprint_key = None;
+        assert!(missing(&config).contains("`secrets.vault_key` is not set"));
+        config.secrets.vault_key = Some(Secret::new(KEY.to_owned()));
+        let text = missing(&config);
+        assert!(text.contains("`gateway.webhook_secrets` is not set") && text.contains("whsec_"), "{text}");
+        // A gateway that signs nothing has no secret.
+        config.gateway.signature = false;
+        assert!(config.keys(|| [9; 32]).unwrap().webhook.is_empty());
+        config.gateway.signature = true;
+        config.gateway.webhook_secrets = Some(vec![Secret::new(WEBHOOK.to_owned()); 2]);
+        let keys = config.keys(|| [9; 32]).unwrap();
+        assert_eq!((keys.fingerprint[1], keys.vault[1], keys.webhook.len()), (0x11, 0x11, 2));
+        config.secrets = Secrets::default();
+        config.gateway.webhook_secrets = None;
     }
     config.points.customers_may_charge = Some(true);
     assert!(config.customers_may_charge());
+}
+
+#[test]
+fn a_demonstration_of_an_older_version_keeps_its_key_and_gets_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let [old] = secrets::load_or_create(dir.path(), ["fingerprint_key"], || [7; 32]).unwrap();
+    let config = Config { data_dir: dir.path().into(), ..Config::default() };
+    let keys = config.keys(|| [8; 32]).unwrap();
+    assert_eq!((keys.fingerprint, keys.vault), (old, [8; 32]));
+    assert_eq!(config.keys(|| [9; 32]).unwrap().vault, [8; 32]);
+}
+
+#[test]
+fn what_is_configured_wins_over_what_was_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config { data_dir: dir.path().into(), ..Config::default() };
+    config.secrets.vault_key = Some(Secret::new(KEY.to_owned()));
+    config.secrets.vault_key_former = Some(Secret::new("ab".repeat(32)));
+    let keys = config.keys(|| [3; 32]).unwrap();
+    assert_eq!((keys.fingerprint, keys.vault[1]), ([3; 32], 0x11));
+    assert_eq!(keys.vault_former, [[0xab; 32]]);
+}
+
+#[test]
+fn callbacks_come_to_our_own_address_unless_another_is_named() {
+    let mut config = Config::default();
+    let at = |config: &Config, addr: &str| config.callback_url(addr.parse().unwrap());
+    for (addr, host) in [
+        ("127.0.0.1:4000", "127.0.0.1:4000"),
+        ("0.0.0.0:4000", "127.0.0.1:4000"),
+        ("[::]:4000", "[::1]:4000"),
+        ("192.0.2.7:80", "192.0.2.7:80"),
+    ] {
+        assert_eq!(at(&config, addr), format!("http://{host}/api/v1/payments/callback"));
+    }
+    config.gateway.callback_url = Some("https://shop.example.com/hook".to_owned());
+    assert_eq!(at(&config, "0.0.0.0:4000"), "https://shop.example.com/hook");
 }

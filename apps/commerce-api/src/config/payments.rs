@@ -1,0 +1,62 @@
+//! What the parts that deal with the gateway are given.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use commerce_api_application::ports::{GatewayAbilities, RelayOptions};
+use commerce_api_infrastructure::gateway::{GatewayOptions, gateway_url};
+use commerce_config::ConfigError;
+
+use super::Config;
+
+/// Where callbacks come in.
+pub const CALLBACK_PATH: &str = "/api/v1/payments/callback";
+
+impl Config {
+    /// What the gateway can do.
+    pub const fn gateway_abilities(&self) -> GatewayAbilities {
+        let gateway = &self.gateway;
+        GatewayAbilities {
+            idempotency: gateway.idempotency,
+            refund: gateway.refund,
+            void: gateway.void,
+            signature: gateway.signature,
+        }
+    }
+
+    /// Where the gateway posts outcomes to: what is configured, or our own address, of which `api` tells the port.
+    pub fn callback_url(&self, api: SocketAddr) -> String {
+        self.gateway.callback_url.clone().unwrap_or_else(|| {
+            let host = match api.ip() {
+                IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+                ip => ip,
+            };
+            format!("http://{}{CALLBACK_PATH}", SocketAddr::new(host, api.port()))
+        })
+    }
+
+    /// Options of the gateway's client, where the API listens on `api`.
+    pub fn gateway_options(&self, api: SocketAddr) -> Result<GatewayOptions, ConfigError> {
+        let gateway = &self.gateway;
+        let base = gateway_url(&gateway.url)
+            .map_err(|error| ConfigError::Unusable { section: "gateway", source: error.into() })?;
+        let (merchant, callback_url) = (gateway.merchant.clone(), self.callback_url(api));
+        let mut options = GatewayOptions::new(base, merchant, callback_url, self.gateway_abilities());
+        options.connect_timeout = Duration::from_millis(gateway.connect_timeout_ms);
+        options.call_timeout = Duration::from_millis(gateway.call_timeout_ms);
+        options.attempts_max = gateway.attempts_max;
+        options.retry_first = Duration::from_millis(gateway.retry_first_ms);
+        options.bulkhead_max = gateway.bulkhead_max;
+        Ok(options)
+    }
+
+    /// Options of the relay.
+    pub const fn relay_options(&self) -> RelayOptions {
+        RelayOptions {
+            batch_max: self.relay.batch_max,
+            lease: Duration::from_secs(self.relay.lease_s),
+            every: Duration::from_millis(self.relay.every_ms),
+        }
+    }
+}
