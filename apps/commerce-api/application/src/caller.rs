@@ -42,7 +42,12 @@ impl Caller {
         keyed: KeyedRequest,
         audit: Option<AuditEntry>,
     ) -> Submission {
-        Submission { kind, keyed: Some(keyed), audit, traceparent: self.traceparent.clone() }
+        Submission {
+            keyed: Some(keyed),
+            audit,
+            traceparent: self.traceparent.clone(),
+            ..Submission::internal(kind)
+        }
     }
 
     /// An entry of the audit log for something that the caller does by hand.

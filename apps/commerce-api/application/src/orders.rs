@@ -6,8 +6,8 @@ use commerce_api_domain::{CommandKind, Order, OrderId, Payment, PaymentEventReco
 use serde_json::json;
 
 use crate::Caller;
-use crate::desk::{DeskReply, KeyedRequest, OrderDesk, SubmitError};
-use crate::ports::{Clock, IdSource, OrderFilter, OrderQueries, StorageError};
+use crate::desk::{DeskReply, KeyedRequest, OrderDesk, Submission, SubmitError};
+use crate::ports::{CardCipher, CardNumber, Clock, IdSource, OrderFilter, OrderQueries, StorageError};
 
 /// Orders.
 #[derive(Clone)]
@@ -16,17 +16,41 @@ pub struct Orders {
     queries: Arc<dyn OrderQueries>,
     ids: Arc<dyn IdSource>,
     clock: Arc<dyn Clock>,
+    cipher: Option<Arc<dyn CardCipher>>,
 }
 
 impl Orders {
-    /// With these adapters.
+    /// With these adapters; without a cipher no order is paid by card.
     pub fn new(
         desk: OrderDesk,
         queries: Arc<dyn OrderQueries>,
         ids: Arc<dyn IdSource>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { desk, queries, ids, clock }
+        Self { desk, queries, ids, clock, cipher: None }
+    }
+
+    /// The same, sealing card numbers with `cipher`.
+    #[must_use]
+    pub fn sealing_with(self, cipher: Arc<dyn CardCipher>) -> Self {
+        Self { cipher: Some(cipher), ..self }
+    }
+
+    /// Places an order for the caller that a card pays, at least in part. The number is sealed before anything else, and kept
+    /// while it may have to be sent.
+    pub async fn place_by_card(
+        &self,
+        caller: &Caller,
+        keyed: KeyedRequest,
+        order: PlaceOrder,
+        number: &CardNumber,
+    ) -> Result<DeskReply, SubmitError> {
+        let Some(cipher) = &self.cipher else {
+            tracing::error!("an order by card was refused: no cipher is configured for card numbers");
+            return Err(SubmitError::Failed);
+        };
+        let submission = caller.submission(CommandKind::Place(order), keyed, None);
+        self.desk.submit(Submission { card: Some(cipher.seal(number)), ..submission }).await
     }
 
     /// Places an order for the caller.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use commerce_api_domain::{Like, LikeChange, decide_like};
 
 use super::engine::{BatchFailure, BatchHandler, DeskOptions, Engine, SubmitError};
-use super::outbox_record;
+use super::{Signal, outbox_record};
 use crate::ports::{Clock, LikeKey, NewLikes, Storage};
 
 /// What became of a like.
@@ -24,12 +24,20 @@ pub enum LikeReply {
 #[derive(Clone)]
 pub struct LikeDesk {
     engine: Engine<LikeBatch>,
+    events: Signal,
 }
 
 impl LikeDesk {
     /// Starts the desk on the current runtime.
     pub fn start(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, options: DeskOptions) -> Self {
-        Self { engine: Engine::start(LikeBatch { storage, clock }, options) }
+        let events = Signal::default();
+        let batch = LikeBatch { storage, clock, events: events.clone() };
+        Self { engine: Engine::start(batch, options), events }
+    }
+
+    /// Raised after a commit that wrote events to the outbox.
+    pub const fn events_written(&self) -> &Signal {
+        &self.events
     }
 
     /// Sets a like and waits until it is durable.
@@ -41,6 +49,7 @@ impl LikeDesk {
 struct LikeBatch {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
+    events: Signal,
 }
 
 #[async_trait]
@@ -84,6 +93,7 @@ impl BatchHandler for LikeBatch {
             let likes: Vec<Like> = changed.iter().filter_map(|key| locked.likes.get(key).cloned()).collect();
             unit.write_likes(&NewLikes { likes: &likes, outbox: &outbox }).await?;
             unit.commit().await?;
+            self.events.raise();
         }
         Ok(replies)
     }

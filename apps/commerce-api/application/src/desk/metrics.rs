@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use commerce_api_domain::{EventKind, OrderStatus, WorkingSet};
+use commerce_api_domain::{EventKind, OrderStatus, PaymentEvent, WorkingSet};
 
 /// Describes what the desks measure; called once when metrics are set up.
 pub fn describe_metrics() {
@@ -20,6 +20,7 @@ pub fn describe_metrics() {
         "Commands refused because the queue was full, by desk"
     );
     metrics::describe_counter!("commerce_orders_total", "Orders that came into a state, by status");
+    metrics::describe_counter!("commerce_payments_total", "What became of card parts, by result");
     metrics::describe_counter!(
         "commerce_order_refusals_total",
         "Commands of the order desk that were refused"
@@ -62,7 +63,7 @@ pub(super) fn refused() {
     metrics::counter!("commerce_order_refusals_total").increment(1);
 }
 
-/// Counts orders by the state that a committed batch brought them into.
+/// Counts orders and card parts by what a committed batch brought them to.
 pub(super) fn committed(set: &WorkingSet) {
     for event in &set.events {
         let status = match event.kind {
@@ -74,5 +75,16 @@ pub(super) fn committed(set: &WorkingSet) {
             _ => continue,
         };
         metrics::counter!("commerce_orders_total", "status" => status.name()).increment(1);
+    }
+    for record in &set.payment_events {
+        let result = match record.event {
+            PaymentEvent::Captured { .. } => "captured",
+            PaymentEvent::CapturedLate { .. } => "captured_late",
+            PaymentEvent::DuplicateCaptured { .. } => "duplicate",
+            PaymentEvent::Declined { .. } => "declined",
+            PaymentEvent::NeverRecorded => "never_recorded",
+            _ => continue,
+        };
+        metrics::counter!("commerce_payments_total", "result" => result).increment(1);
     }
 }

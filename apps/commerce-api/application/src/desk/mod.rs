@@ -10,6 +10,7 @@ mod metrics;
 mod order_batch;
 mod order_desk;
 mod outbox;
+mod signal;
 mod submission;
 
 pub use engine::{BatchFailure, BatchHandler, DeskOptions, Engine, SubmitError};
@@ -17,4 +18,5 @@ pub use like_desk::{LikeDesk, LikeReply};
 pub use metrics::describe_metrics;
 pub use order_desk::OrderDesk;
 pub use outbox::outbox_record;
+pub use signal::{Listener, Signal};
 pub use submission::{DeskReply, Encode, KeyedRequest, Queued, Submission};

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commerce_api_domain::{
-    CommandKind, OrderId, Outcome, PlaceOrder, Refusal, Rules, Timestamp, WorkingSet, decide,
+    CommandKind, OrderId, OrderStatus, Outcome, PaymentId, PlaceOrder, Refusal, Rules, Timestamp, WorkingSet,
+    decide,
 };
 
 use super::engine::BatchFailure;
 use super::submission::{DeskReply, KeyedRequest, Queued};
-use super::{metrics, outbox_record};
+use super::{Signal, metrics, outbox_record};
 use crate::ports::{
-    Answer, AuditEntry, Clock, DeskChanges, IdempotencyScope, LockRequest, Locked, OrderParts, OutboxRecord,
-    PaymentTraces, Storage, StoredAnswer,
+    Answer, AuditEntry, Clock, DeskChanges, IdempotencyScope, InboxEntry, LockRequest, Locked, OrderParts,
+    OutboxRecord, PaymentTraces, SealedCard, Storage, StoredAnswer, Verdict,
 };
 
 /// What the order desk needs to run a batch.
@@ -22,6 +23,16 @@ pub struct OrderBatch {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rules: Rules,
     pub(super) keep_answers: Duration,
+    pub(super) signals: DeskSignals,
+}
+
+/// What a commit of the order desk tells background work.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DeskSignals {
+    /// Payments have to be visited.
+    pub payments: Signal,
+    /// Events were written to the outbox.
+    pub events: Signal,
 }
 
 impl OrderBatch {
@@ -42,10 +53,13 @@ impl OrderBatch {
         let replies =
             items.iter().map(|submission| batch.decide(submission)).collect::<Result<Vec<_>, _>>()?;
         if batch.changed() {
-            let traces = PaymentTraces::of(&batch.set);
+            let mut traces = PaymentTraces::of(&batch.set);
+            batch.doubted.iter().for_each(|payment| traces.visit(*payment));
             unit.write(&DeskChanges {
                 set: &batch.set,
                 traces: &traces,
+                cards: &batch.cards(),
+                callbacks: &batch.callbacks,
                 outbox: &batch.outbox,
                 answers: &batch.new_answers,
                 answers_expire_at: now.plus(self.keep_answers),
@@ -54,6 +68,12 @@ impl OrderBatch {
             })
             .await?;
             unit.commit().await?;
+            if !traces.checks_added.is_empty() {
+                self.signals.payments.raise();
+            }
+            if !batch.outbox.is_empty() {
+                self.signals.events.raise();
+            }
         }
         batch.count();
         Ok(replies)
@@ -133,6 +153,10 @@ struct Deciding<'a> {
     new_answers: Vec<(IdempotencyScope, StoredAnswer)>,
     outbox: Vec<OutboxRecord>,
     audit: Vec<AuditEntry>,
+    placed_with: Vec<(OrderId, SealedCard)>,
+    callbacks: Vec<(InboxEntry, Verdict)>,
+    /// Payments of which a callback says what their state refuses.
+    doubted: Vec<PaymentId>,
     replayed: Vec<&'static str>,
     refused: usize,
     now: Timestamp,
@@ -148,6 +172,9 @@ impl<'a> Deciding<'a> {
             new_answers: Vec::new(),
             outbox: Vec::new(),
             audit: Vec::new(),
+            placed_with: Vec::new(),
+            callbacks: Vec::new(),
+            doubted: Vec::new(),
             replayed: Vec::new(),
             refused: 0,
             now,
@@ -180,6 +207,12 @@ impl<'a> Deciding<'a> {
             (Ok(_), None) => {}
             (Err(_), _) => self.refused += 1,
         }
+        if let (Ok(Outcome::Order(order)), Some(card)) = (&decision, &submission.card) {
+            self.placed_with.push((order.id, card.clone()));
+        }
+        if let Some(entry) = &submission.callback {
+            self.judge(entry, &submission.command.kind, decision.is_ok());
+        }
         let keep = |keyed| self.keep(keyed, decision.as_ref());
         let answer = submission.keyed.as_ref().map(keep).transpose()?;
         Ok(DeskReply::Decided { decision: Box::new(decision), answer })
@@ -202,8 +235,30 @@ impl<'a> Deciding<'a> {
         Ok(answer)
     }
 
+    /// Notes the verdict on a callback, once for its id. What the payment's state refuses is settled by asking the gateway.
+    fn judge(&mut self, entry: &InboxEntry, kind: &CommandKind, is_applied: bool) {
+        let verdict = if is_applied { Verdict::Applied } else { Verdict::Conflict };
+        match self.callbacks.iter_mut().find(|(known, _)| known.event_id == entry.event_id) {
+            Some((_, known)) => *known = verdict,
+            None => self.callbacks.push((entry.clone(), verdict)),
+        }
+        if !is_applied && let Some(order) = named_order(kind).and_then(|id| self.set.snapshot.orders.get(&id))
+        {
+            self.doubted.push(order.payment.id);
+        }
+    }
+
+    /// The card numbers that are still needed at the end of the batch.
+    fn cards(&self) -> Vec<(PaymentId, SealedCard)> {
+        let placed = self.placed_with.iter().filter_map(|(id, card)| {
+            let order = self.set.snapshot.orders.get(id)?;
+            (order.status == OrderStatus::PaymentPending).then(|| (order.payment.id, card.clone()))
+        });
+        placed.collect()
+    }
+
     fn changed(&self) -> bool {
-        !self.set.is_clean() || !self.new_answers.is_empty()
+        !self.set.is_clean() || !self.new_answers.is_empty() || !self.callbacks.is_empty()
     }
 
     /// Counts what became durable; only called after the commit.

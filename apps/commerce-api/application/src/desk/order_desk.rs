@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use commerce_api_domain::{CommandKind, Rules};
 
 use super::engine::{BatchFailure, BatchHandler, DeskOptions, Engine, SubmitError};
-use super::order_batch::OrderBatch;
+use super::order_batch::{DeskSignals, OrderBatch};
+use super::signal::Signal;
 use super::submission::{DeskReply, Queued, Submission};
 use crate::ports::{Clock, IdSource, Storage};
 
@@ -14,6 +15,7 @@ use crate::ports::{Clock, IdSource, Storage};
 pub struct OrderDesk {
     engine: Engine<OrderBatch>,
     ids: Arc<dyn IdSource>,
+    signals: DeskSignals,
 }
 
 impl OrderDesk {
@@ -26,7 +28,19 @@ impl OrderDesk {
         options: DeskOptions,
         keep_answers: Duration,
     ) -> Self {
-        Self { engine: Engine::start(OrderBatch { storage, clock, rules, keep_answers }, options), ids }
+        let signals = DeskSignals::default();
+        let batch = OrderBatch { storage, clock, rules, keep_answers, signals: signals.clone() };
+        Self { engine: Engine::start(batch, options), ids, signals }
+    }
+
+    /// Raised after a commit by which payments have to be visited.
+    pub const fn payments_due(&self) -> &Signal {
+        &self.signals.payments
+    }
+
+    /// Raised after a commit that wrote events to the outbox.
+    pub const fn events_written(&self) -> &Signal {
+        &self.signals.events
     }
 
     /// Submits a command and waits for its answer; a caller who goes away does not cancel it.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use commerce_api_domain::{Command, CommandKind, IdSeed, Outcome, Refusal};
 
-use crate::ports::{Answer, AuditEntry, Fingerprint, IdempotencyScope};
+use crate::ports::{Answer, AuditEntry, Fingerprint, IdempotencyScope, InboxEntry, SealedCard};
 
 /// Turns a decision into the answer that is stored under the caller's key, in the transaction of the effect.
 pub type Encode = Arc<dyn Fn(Result<&Outcome, &Refusal>) -> Answer + Send + Sync>;
@@ -36,12 +36,16 @@ pub struct Submission {
     pub audit: Option<AuditEntry>,
     /// W3C trace context of the request, for its events.
     pub traceparent: Option<Arc<str>>,
+    /// The card number of an order that is placed, kept while it may have to be sent.
+    pub card: Option<SealedCard>,
+    /// The callback that the command came from, kept with the verdict on it.
+    pub callback: Option<InboxEntry>,
 }
 
 impl Submission {
     /// A command of our own background work: its state tells whether it was done, so it needs no key.
     pub const fn internal(kind: CommandKind) -> Self {
-        Self { kind, keyed: None, audit: None, traceparent: None }
+        Self { kind, keyed: None, audit: None, traceparent: None, card: None, callback: None }
     }
 }
 
@@ -55,12 +59,14 @@ pub struct Queued {
     pub(super) keyed: Option<KeyedRequest>,
     pub(super) audit: Option<AuditEntry>,
     pub(super) traceparent: Option<Arc<str>>,
+    pub(super) card: Option<SealedCard>,
+    pub(super) callback: Option<InboxEntry>,
 }
 
 impl Queued {
     pub(super) fn new(submission: Submission, ids: IdSeed) -> Self {
-        let Submission { kind, keyed, audit, traceparent } = submission;
-        Self { command: Command { ids, kind }, keyed, audit, traceparent }
+        let Submission { kind, keyed, audit, traceparent, card, callback } = submission;
+        Self { command: Command { ids, kind }, keyed, audit, traceparent, card, callback }
     }
 }
 

@@ -54,7 +54,7 @@ impl GatewayAbilities {
 pub struct Charge {
     /// Our reference: one for all attempts of a payment.
     pub payment: PaymentId,
-    /// Which attempt; with the payment it makes the idempotency key.
+    /// Which attempt, for logs.
     pub attempt: i64,
     /// Brand.
     pub brand: CardBrand,
@@ -62,6 +62,17 @@ pub struct Charge {
     pub card: CardNumber,
     /// Won, above 0.
     pub amount: Money,
+}
+
+impl Charge {
+    /// The idempotency key: the same for every attempt of a payment.
+    ///
+    /// A new key is safe only after a definite decline, and that ends a payment; before it an attempt that got no answer may
+    /// still be recorded late, and under another key the next one would be a second charge. The attempt is a counter of
+    /// ours, so it has no part in the key.
+    pub fn idempotency_key(&self) -> String {
+        self.payment.to_string()
+    }
 }
 
 /// Where a transaction stands at the gateway.
@@ -128,7 +139,8 @@ pub trait PaymentGateway: Send + Sync + 'static {
     /// What it can do.
     fn abilities(&self) -> GatewayAbilities;
 
-    /// Asks for a capture, once. Where keys are honoured the adapter may repeat it under the same key.
+    /// Asks for a capture, once. Where keys are honoured the adapter may repeat it under the same key
+    /// ([`Charge::idempotency_key`]).
     async fn charge(&self, charge: &Charge) -> Result<TransactionSummary, ChargeError>;
 
     /// The transaction under the gateway's own key; none where it has none.

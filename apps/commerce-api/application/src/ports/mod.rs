@@ -38,8 +38,8 @@ pub use likes::{LikeKey, LikeQueries, LikedProduct, LockedLikes, NewLikes};
 pub use maintenance::{Lease, LeaseStore, Maintenance};
 pub use orders::{OrderFilter, OrderPosition, OrderQueries};
 pub use payments::{
-    CallbackInbox, CardCipher, ClaimedCheck, DoesNotOpen, DueRefund, InboxEntry, NextCheck, OpenPayment,
-    PaymentChecks, PaymentsInState, SealedCard,
+    CallbackInbox, CardCipher, ClaimedCheck, DoesNotOpen, DueRefund, InboxEntry, NextCheck, OpenFilter,
+    OpenPayment, PaymentChecks, PaymentQueries, PaymentsInState, SealedCard, Verdict,
 };
 pub use rankings::{BoardPage, BoardPeriod, BoardType, Place, RankingBoards};
 pub use runtime::{Clock, IdSource};

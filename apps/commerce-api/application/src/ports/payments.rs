@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use commerce_api_domain::{OrderId, Payment, PaymentId, PaymentStatus, Timestamp};
+use commerce_api_domain::{Money, OrderId, Payment, PaymentId, PaymentStatus, Timestamp};
 use uuid::Uuid;
 
-use super::{CardNumber, StorageError};
+use super::{AuditEntry, CardNumber, StorageError};
 
 /// A card number under the installation's vault key; worthless without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub struct ClaimedCheck {
     pub since: Timestamp,
     /// The card number, where it is still kept.
     pub card: Option<SealedCard>,
-    /// The refund that is due, where one is.
-    pub refund: Option<DueRefund>,
+    /// The refunds that are due: of the capture that counts, and of duplicates.
+    pub refunds: Vec<DueRefund>,
 }
 
 /// A refund to make.
@@ -51,6 +51,8 @@ pub struct DueRefund {
     pub gateway_key: String,
     /// Our key of the refund.
     pub refund_key: String,
+    /// The capture, whole.
+    pub amount: Money,
 }
 
 /// When to visit a payment again.
@@ -66,7 +68,20 @@ pub struct NextCheck {
     pub tries: i64,
 }
 
-/// A payment that takes too long.
+/// Which payments that are not done to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenFilter {
+    /// Made before this moment.
+    pub made_before: Timestamp,
+    /// Only in this state.
+    pub status: Option<PaymentStatus>,
+    /// After the last one seen: when it was made, and its id.
+    pub after: Option<(Timestamp, PaymentId)>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// A payment that somebody has to visit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenPayment {
     /// The payment.
@@ -88,10 +103,12 @@ pub struct PaymentsInState {
     pub oldest_at: Option<Timestamp>,
 }
 
-/// What the dispatcher keeps about payments that are not final.
+/// What the dispatcher keeps about payments that have to be visited: all that are not final, final ones with a refund that
+/// is due, and those of which somebody doubts what we believe.
 #[async_trait]
 pub trait PaymentChecks: Send + Sync + 'static {
-    /// Claims at most `limit` payments that are due and that nobody else holds, oldest due first, until `now + ttl`.
+    /// Claims at most `limit` payments that are due, oldest due first. Nobody else can claim them before `now + ttl`, unless
+    /// they are made due before.
     async fn claim(
         &self,
         owner: Uuid,
@@ -100,25 +117,72 @@ pub trait PaymentChecks: Send + Sync + 'static {
         limit: u64,
     ) -> Result<Vec<ClaimedCheck>, StorageError>;
 
-    /// Lets claims go and says when to visit next; a payment that became final has no check any more and is skipped.
+    /// Lets claims go and says when to visit next; a payment that became final has no check any more and is skipped, and
+    /// so is one that another has claimed since.
     async fn reschedule(&self, next: &[NextCheck]) -> Result<(), StorageError>;
 
-    /// Makes a payment due now, whoever holds it; false where it has no check.
-    async fn hasten(&self, payment: PaymentId, now: Timestamp) -> Result<bool, StorageError>;
+    /// Removes the check of a final payment of which the visit under `fence` found nothing more to do; one that is not
+    /// final, has a refund that is due or was claimed or made due since keeps it.
+    async fn finish(&self, payment: PaymentId, fence: i64) -> Result<(), StorageError>;
 
-    /// When the next visit is due; none where nothing is open.
+    /// Makes a payment that exists due at `at`, whoever holds it. One that is final gets a check again: its visit asks the
+    /// gateway whether what we believe is so. `audit` is written with it, where somebody does so by hand.
+    async fn hasten(
+        &self,
+        payment: PaymentId,
+        at: Timestamp,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StorageError>;
+
+    /// The fence of a payment's check; none where it has no check.
+    async fn fence(&self, payment: PaymentId) -> Result<Option<i64>, StorageError>;
+
+    /// When the next visit is due; none where nothing has to be visited.
     async fn next_due(&self) -> Result<Option<Timestamp>, StorageError>;
 
-    /// Payments that were made before `made_before` and are not final, oldest first, after the last one seen.
-    async fn open(
-        &self,
-        made_before: Timestamp,
-        after: Option<(Timestamp, PaymentId)>,
-        limit: u64,
-    ) -> Result<Vec<OpenPayment>, StorageError>;
+    /// Payments that have a check, oldest first.
+    async fn open(&self, filter: &OpenFilter) -> Result<Vec<OpenPayment>, StorageError>;
 
     /// Counts of payments that are not final, by state.
     async fn by_state(&self) -> Result<Vec<PaymentsInState>, StorageError>;
+}
+
+/// Payments, as the gateway names them.
+#[async_trait]
+pub trait PaymentQueries: Send + Sync + 'static {
+    /// The payment of that reference.
+    async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StorageError>;
+
+    /// The payment that is known under the gateway's transaction key.
+    async fn payment_of_key(&self, gateway_key: &str) -> Result<Option<PaymentId>, StorageError>;
+}
+
+/// What became of a callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It was applied, or told what was known.
+    Applied,
+    /// The payment's state refuses it: the gateway is asked.
+    Conflict,
+    /// No payment has its reference.
+    UnknownReference,
+    /// Its amount is not the card part.
+    WrongAmount,
+    /// Its transaction key is another payment's.
+    ForeignKey,
+}
+
+impl Verdict {
+    /// The stored name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "APPLIED",
+            Self::Conflict => "CONFLICT",
+            Self::UnknownReference => "UNKNOWN_REFERENCE",
+            Self::WrongAmount => "WRONG_AMOUNT",
+            Self::ForeignKey => "FOREIGN_KEY",
+        }
+    }
 }
 
 /// A callback as it came, for the inbox; the card number is masked.
@@ -141,7 +205,7 @@ pub trait CallbackInbox: Send + Sync + 'static {
     async fn verdict(&self, event_id: &str) -> Result<Option<Option<String>>, StorageError>;
 
     /// Keeps a callback that is not to be applied, with the verdict on it.
-    async fn set_aside(&self, entry: InboxEntry, verdict: &'static str) -> Result<(), StorageError>;
+    async fn set_aside(&self, entry: InboxEntry, verdict: Verdict) -> Result<(), StorageError>;
 
     /// Deletes at most `limit` callbacks that came before `before`; gives back how many.
     async fn purge(&self, before: Timestamp, limit: u64) -> Result<u64, StorageError>;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use commerce_api_domain::{
-    CouponId, IssuedCouponId, Money, OrderId, OrderLine, PaymentEvent, PaymentId, ProductId, Snapshot,
-    Timestamp, UserId, WorkingSet,
+    CouponId, IssuedCouponId, Money, Order, OrderId, OrderLine, OrderStatus, PaymentEvent,
+    PaymentEventRecord, PaymentId, PaymentStatus, ProductId, Snapshot, Timestamp, UserId, WorkingSet,
 };
 
-use super::{CommitError, Fingerprint, LikeKey, LockedLikes, NewLikes, StorageError};
+use super::{
+    CommitError, Fingerprint, InboxEntry, LikeKey, LockedLikes, NewLikes, SealedCard, StorageError, Verdict,
+};
 
 /// Where one use of an `Idempotency-Key` counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,23 +133,27 @@ pub struct RefundRow {
     pub payment: PaymentId,
     /// The gateway's key of the capture.
     pub gateway_key: Arc<str>,
+    /// Our key of the refund: the same whenever it is tried.
+    pub refund_key: String,
     /// The card part, whole.
     pub amount: Money,
     /// When.
     pub at: Timestamp,
 }
 
-/// Rows that follow from how payments moved: what the dispatcher must visit, and refunds.
+/// Rows that follow from how payments moved: what the dispatcher must visit, card numbers, and refunds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PaymentTraces {
-    /// Payments that have to be visited from now on.
+    /// Payments that have to be visited now, whether they had a check or not.
     pub checks_added: Vec<PaymentId>,
     /// Payments that are final.
     pub checks_removed: Vec<PaymentId>,
+    /// Payments whose card number is needed no longer.
+    pub vault_cleared: Vec<PaymentId>,
     /// Refunds that became due.
     pub refunds_added: Vec<RefundRow>,
-    /// Payments whose refund is done.
-    pub refunds_settled: Vec<PaymentId>,
+    /// Refunds that are done, by payment and the gateway's key of the capture.
+    pub refunds_settled: Vec<(PaymentId, Arc<str>)>,
 }
 
 impl PaymentTraces {
@@ -161,35 +167,72 @@ impl PaymentTraces {
                 traces.checks_added.push(order.payment.id);
             }
         }
-        for (id, (_, before)) in &set.dirty_orders {
+        for (id, before) in &set.dirty_orders {
             let Some(order) = set.snapshot.orders.get(id) else { continue };
-            match (before.is_final(), order.payment.status.is_final()) {
-                (true, false) => traces.checks_added.push(order.payment.id),
-                (false, true) => traces.checks_removed.push(order.payment.id),
-                _ => {}
+            if !before.1.is_final() && order.payment.status.is_final() {
+                traces.checks_removed.push(order.payment.id);
+            }
+            if needs_number(*before) && !needs_number((order.status, order.payment.status)) {
+                traces.vault_cleared.push(order.payment.id);
             }
         }
-        let orders: BTreeMap<PaymentId, OrderId> =
-            set.snapshot.orders.values().map(|order| (order.payment.id, order.id)).collect();
+        let orders: BTreeMap<PaymentId, &Order> =
+            set.snapshot.orders.values().map(|order| (order.payment.id, order)).collect();
         for record in &set.payment_events {
-            let payment =
-                orders.get(&record.payment).and_then(|id| set.snapshot.orders.get(id)).map(|o| &o.payment);
-            let Some(payment) = payment.filter(|payment| !payment.card_part.is_zero()) else { continue };
-            match (&record.event, &payment.gateway_key) {
-                (PaymentEvent::RefundRequested | PaymentEvent::CapturedLate { .. }, Some(key)) => {
-                    traces.refunds_added.push(RefundRow {
-                        payment: payment.id,
-                        gateway_key: key.clone(),
-                        amount: payment.card_part,
-                        at: record.at,
-                    });
-                }
-                (PaymentEvent::Refunded, _) => traces.refunds_settled.push(payment.id),
-                _ => {}
+            if let Some(order) = orders.get(&record.payment)
+                && !order.payment.card_part.is_zero()
+            {
+                traces.follow(record, order);
             }
         }
+        // A final payment with a refund that is due is visited all the same.
+        let Self { checks_added, checks_removed, .. } = &mut traces;
+        checks_removed.retain(|payment| !checks_added.contains(payment));
         traces
     }
+
+    /// What one event of a payment with a card part leaves.
+    fn follow(&mut self, record: &PaymentEventRecord, order: &Order) {
+        let payment = &order.payment;
+        let capture = record.event.gateway_key().or(payment.gateway_key.as_ref());
+        match (&record.event, capture) {
+            (
+                PaymentEvent::RefundRequested
+                | PaymentEvent::CapturedLate { .. }
+                | PaymentEvent::DuplicateCaptured { .. },
+                Some(key),
+            ) => {
+                // Numbered by the event: a payment can have more than one, and a key of the gateway's may be long.
+                let refund_key = format!("{}:refund:{}", payment.id, record.seq);
+                let (gateway_key, amount, at) = (key.clone(), payment.card_part, record.at);
+                self.refunds_added.push(RefundRow {
+                    payment: payment.id,
+                    gateway_key,
+                    refund_key,
+                    amount,
+                    at,
+                });
+                self.visit(payment.id);
+            }
+            (PaymentEvent::Refunded | PaymentEvent::DuplicateRefunded { .. }, Some(key)) => {
+                self.refunds_settled.push((payment.id, key.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Has a payment visited now.
+    pub fn visit(&mut self, payment: PaymentId) {
+        if !self.checks_added.contains(&payment) {
+            self.checks_added.push(payment);
+        }
+    }
+}
+
+/// Whether the card number may have to be sent (again): nothing definite is known, and somebody waits for it.
+const fn needs_number((order, payment): (OrderStatus, PaymentStatus)) -> bool {
+    matches!(order, OrderStatus::PaymentPending)
+        && matches!(payment, PaymentStatus::Pending | PaymentStatus::Requesting | PaymentStatus::Unknown)
 }
 
 /// What a batch writes, with one statement a table.
@@ -199,6 +242,10 @@ pub struct DeskChanges<'a> {
     pub set: &'a WorkingSet,
     /// Checks and refunds that follow from them.
     pub traces: &'a PaymentTraces,
+    /// Card numbers to keep until nobody needs them any more, of new orders.
+    pub cards: &'a [(PaymentId, SealedCard)],
+    /// Callbacks that the commands came from, with the verdicts on them; one each.
+    pub callbacks: &'a [(InboxEntry, Verdict)],
     /// Events to publish.
     pub outbox: &'a [OutboxRecord],
     /// New answers under idempotency keys.
@@ -209,6 +256,23 @@ pub struct DeskChanges<'a> {
     pub audit: &'a [AuditEntry],
     /// The moment of the batch.
     pub now: Timestamp,
+}
+
+impl<'a> DeskChanges<'a> {
+    /// Changed rows and what follows from them, and nothing else.
+    pub const fn of(set: &'a WorkingSet, traces: &'a PaymentTraces, now: Timestamp) -> Self {
+        Self {
+            set,
+            traces,
+            cards: &[],
+            callbacks: &[],
+            outbox: &[],
+            answers: &[],
+            answers_expire_at: now,
+            audit: &[],
+            now,
+        }
+    }
 }
 
 /// Where orders, money and stock are kept.

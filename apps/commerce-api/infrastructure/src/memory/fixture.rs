@@ -69,16 +69,8 @@ impl Shop {
     pub async fn save(&self, set: &WorkingSet) -> Result<(), BoxError> {
         let outbox: Vec<OutboxRecord> = set.events.iter().map(|event| outbox_record(event, None)).collect();
         let mut unit = self.storage.begin("test").await?;
-        unit.write(&DeskChanges {
-            set,
-            traces: &PaymentTraces::of(set),
-            outbox: &outbox,
-            answers: &[],
-            answers_expire_at: NOW,
-            audit: &[],
-            now: NOW,
-        })
-        .await?;
+        let traces = PaymentTraces::of(set);
+        unit.write(&DeskChanges { outbox: &outbox, ..DeskChanges::of(set, &traces, NOW) }).await?;
         unit.commit().await.map_err(|error| match error {
             CommitError::NotCommitted(error) => Box::new(error),
             CommitError::Unknown(error) => error,

@@ -4,6 +4,7 @@
 //! see [`Faults`].
 
 mod faults;
+mod payments;
 mod recount;
 mod state;
 mod storage;
@@ -20,5 +21,5 @@ mod storage_tests;
 
 pub use faults::{Fault, Faults};
 pub use recount::violations;
-pub use state::{Check, KeptAnswer, MemoryState, Refund};
+pub use state::{Check, KeptAnswer, KeptCallback, MemoryState, Refund};
 pub use storage::{MemoryError, MemoryStorage};

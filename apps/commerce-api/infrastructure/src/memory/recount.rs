@@ -8,7 +8,7 @@ use commerce_api_domain::{
     PaymentEventRecord, PaymentId, PaymentStatus, pair_is_allowed,
 };
 
-use super::MemoryState;
+use super::{MemoryState, Refund};
 
 /// What breaks invariants 1 to 4 and 6, each as `number: row: what`; empty where all hold.
 pub fn violations(state: &MemoryState) -> Vec<String> {
@@ -173,7 +173,12 @@ fn captures(state: &MemoryState, found: &mut Found) {
         let payment = &order.payment;
         let history = histories.get(&payment.id).map_or(&[][..], Vec::as_slice);
         let takes = history.iter().filter(|record| {
-            matches!(record.event, PaymentEvent::Captured { .. } | PaymentEvent::CapturedLate { .. })
+            matches!(
+                record.event,
+                PaymentEvent::Captured { .. }
+                    | PaymentEvent::CapturedLate { .. }
+                    | PaymentEvent::DuplicateCaptured { .. }
+            )
         });
         let captured: i64 = takes.map(|_| payment.card_part.won()).sum();
         let given_back = refunds.remove(&payment.id).unwrap_or_default();
@@ -181,9 +186,12 @@ fn captures(state: &MemoryState, found: &mut Found) {
         found.expect(captured - given_back == kept, 3, || {
             format!("payment:{}: captured {captured}, given back {given_back}, kept {kept}", payment.id)
         });
-        let open =
-            state.refunds.iter().any(|((of, _), refund)| *of == payment.id && refund.settled_at.is_none());
-        let due = payment.status == PaymentStatus::RefundPending && !payment.card_part.is_zero();
+        let is_open =
+            |(key, refund): &(&(PaymentId, _), &Refund)| key.0 == payment.id && refund.settled_at.is_none();
+        let open = state.refunds.iter().filter(is_open).count();
+        let whole = payment.status == PaymentStatus::RefundPending && !payment.card_part.is_zero();
+        let noted = |name| history.iter().filter(|record| record.event.name() == name).count();
+        let due = usize::from(whole) + noted("DUPLICATE_CAPTURED") - noted("DUPLICATE_REFUNDED");
         found.expect(open == due, 3, || format!("payment:{}: refund open {open}, due {due}", payment.id));
     }
     for id in refunds.keys() {
@@ -240,6 +248,20 @@ fn checks(state: &MemoryState, found: &mut Found) {
         );
         found.expect(ended || state.checks.contains_key(&payment.id), 6, || {
             format!("payment:{}: {} without a check", payment.id, payment.status.name())
+        });
+        let open =
+            state.refunds.iter().any(|((of, _), refund)| *of == payment.id && refund.settled_at.is_none());
+        found.expect(!open || state.checks.contains_key(&payment.id), 6, || {
+            format!("payment:{}: a refund is due without a check", payment.id)
+        });
+        let waits = order.status == OrderStatus::PaymentPending;
+        let kept = state.vault.contains_key(&payment.id);
+        let needed = matches!(
+            payment.status,
+            PaymentStatus::Pending | PaymentStatus::Requesting | PaymentStatus::Unknown
+        );
+        found.expect(!kept || (waits && needed), 6, || {
+            format!("payment:{}: {} with a card number", payment.id, payment.status.name())
         });
     }
 }

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use commerce_api_application::ports::{AuditEntry, IdempotencyScope, LikeKey, OutboxRecord, StoredAnswer};
+use commerce_api_application::ports::{
+    AuditEntry, IdempotencyScope, InboxEntry, LikeKey, OutboxRecord, SealedCard, StoredAnswer, Verdict,
+};
 use commerce_api_domain::{
     Coupon, CouponId, IssuedCoupon, IssuedCouponId, LedgerEntry, LedgerId, LedgerKind, Like, Money,
     MovementId, Order, OrderId, PaymentEventRecord, PaymentId, Product, ProductId, StockMovement, Timestamp,
@@ -12,17 +14,39 @@ use uuid::Uuid;
 use super::table::Table;
 
 /// When the dispatcher visits a payment next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Check {
     /// When.
     pub next_check_at: Timestamp,
     /// Grows with every dispatcher that claims it.
     pub fence: i64,
+    /// Whether a dispatcher has claimed it and nobody has made it due since.
+    pub is_held: bool,
+    /// Visits in a row that brought nothing new.
+    pub tries: i64,
+}
+
+impl Check {
+    /// Due at `at`, whoever held it.
+    pub(super) const fn due(self, at: Timestamp) -> Self {
+        Self { next_check_at: at, is_held: false, tries: 0, ..self }
+    }
+}
+
+/// A callback that was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCallback {
+    /// As it came.
+    pub entry: InboxEntry,
+    /// What became of it.
+    pub verdict: Verdict,
 }
 
 /// A refund and whether it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refund {
+    /// Our key of the refund.
+    pub refund_key: String,
     /// The card part, whole.
     pub amount: Money,
     /// When it became due.
@@ -59,6 +83,10 @@ pub struct MemoryState {
     pub payment_events: BTreeMap<(PaymentId, i64), PaymentEventRecord>,
     /// What the dispatcher has to visit.
     pub checks: BTreeMap<PaymentId, Check>,
+    /// Card numbers that may have to be sent.
+    pub vault: BTreeMap<PaymentId, SealedCard>,
+    /// Callbacks by the gateway's id.
+    pub callbacks: BTreeMap<String, KeptCallback>,
     /// Refunds by payment and the gateway's key of the capture.
     pub refunds: BTreeMap<(PaymentId, Arc<str>), Refund>,
     /// Receipts and adjustments of stock.
@@ -89,6 +117,8 @@ pub(super) struct Tables {
     pub charges: Table<(UserId, Timestamp, LedgerId), Money>,
     pub payment_events: Table<(PaymentId, i64), PaymentEventRecord>,
     pub checks: Table<PaymentId, Check>,
+    pub vault: Table<PaymentId, SealedCard>,
+    pub callbacks: Table<String, KeptCallback>,
     pub refunds: Table<(PaymentId, Arc<str>), Refund>,
     pub movements: Table<MovementId, StockMovement>,
     pub likes: Table<LikeKey, Like>,
@@ -115,6 +145,8 @@ macro_rules! each_table {
         tables.charges.$method();
         tables.payment_events.$method();
         tables.checks.$method();
+        tables.vault.$method();
+        tables.callbacks.$method();
         tables.refunds.$method();
         tables.movements.$method();
         tables.likes.$method();
@@ -146,6 +178,8 @@ impl Tables {
             ledger: self.ledger.committed().clone(),
             payment_events: self.payment_events.committed().clone(),
             checks: self.checks.committed().clone(),
+            vault: self.vault.committed().clone(),
+            callbacks: self.callbacks.committed().clone(),
             refunds: self.refunds.committed().clone(),
             movements: self.movements.committed().clone(),
             likes: self.likes.committed().clone(),

@@ -83,6 +83,20 @@ impl Storage for MemoryStorage {
     }
 }
 
+impl MemoryStorage {
+    /// Runs `work` as a transaction of its own.
+    pub(super) async fn alone<R>(&self, work: impl FnOnce(&mut Tables) -> R) -> Result<R, StorageError> {
+        if let Some(fault) = self.shared.faults.take(Operation::Begin) {
+            return Err(fault.storage_error());
+        }
+        let _turn = self.shared.transaction.lock().await;
+        let mut tables = locked(&self.shared.tables);
+        let done = work(&mut tables);
+        tables.commit();
+        Ok(done)
+    }
+}
+
 /// Rows that a test starts with. Call these while no unit of work is open.
 impl MemoryStorage {
     /// No rows.
@@ -160,7 +174,7 @@ impl MemoryStorage {
         let mut tables = locked(&self.shared.tables);
         let check = *tables.checks.get(&payment)?;
         let fence = check.fence + 1;
-        tables.checks.put(payment, Check { fence, ..check });
+        tables.checks.put(payment, Check { fence, is_held: true, ..check });
         tables.commit();
         Some(fence)
     }

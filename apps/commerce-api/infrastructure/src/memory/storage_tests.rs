@@ -20,7 +20,7 @@ fn refused(result: Result<(), commerce_api_application::ports::BoxError>) -> Mem
 }
 
 fn changes<'a>(set: &'a WorkingSet, traces: &'a PaymentTraces) -> DeskChanges<'a> {
-    DeskChanges { set, traces, outbox: &[], answers: &[], answers_expire_at: NOW, audit: &[], now: NOW }
+    DeskChanges::of(set, traces, NOW)
 }
 
 #[tokio::test]

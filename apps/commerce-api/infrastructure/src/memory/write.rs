@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use commerce_api_application::ports::{DeskChanges, IdempotencyScope, NewLikes, OutboxRecord, PaymentTraces};
+use commerce_api_application::ports::{
+    DeskChanges, IdempotencyScope, InboxEntry, NewLikes, OutboxRecord, PaymentTraces, Verdict,
+};
 use commerce_api_domain::{
     Coupon, IssuedCoupon, IssuedCouponStatus, LedgerEntry, LedgerKind, Money, Order, OrderStatus, Payment,
     PaymentId, PaymentStatus, Product, Snapshot, Timestamp, User, WorkingSet,
 };
 
-use super::state::{Check, KeptAnswer, Refund, Tables};
+use super::state::{KeptAnswer, KeptCallback, Refund, Tables};
 use super::storage::MemoryError;
 
 type Staged = Result<(), MemoryError>;
@@ -43,6 +45,12 @@ pub(super) fn desk(tables: &mut Tables, changes: &DeskChanges<'_>) -> Staged {
         unique(tables.movements.insert(movement.id, movement.clone()), "stock movement")?;
     }
     traces(tables, changes.traces, changes.now)?;
+    for (payment, sealed) in changes.cards {
+        unique(tables.vault.insert(*payment, sealed.clone()), "card number")?;
+    }
+    for (entry, verdict) in changes.callbacks {
+        callback(tables, entry, *verdict);
+    }
     outbox(tables, changes.outbox);
     for (scope, stored) in changes.answers {
         let kept = KeptAnswer { stored: stored.clone(), expires_at: changes.answers_expire_at };
@@ -142,6 +150,7 @@ fn dirty_order(tables: &mut Tables, new: &Order, expected: (OrderStatus, Payment
     let payment = Payment {
         status: new.payment.status,
         gateway_key: new.payment.gateway_key.clone(),
+        duplicates: new.payment.duplicates.clone(),
         reason: new.payment.reason.clone(),
         attempt: new.payment.attempt,
         event_seq: new.payment.event_seq,
@@ -192,30 +201,39 @@ fn ledger_entry(tables: &mut Tables, entry: &LedgerEntry) -> Staged {
 
 fn traces(tables: &mut Tables, traces: &PaymentTraces, now: Timestamp) -> Staged {
     for payment in &traces.checks_added {
-        unique(tables.checks.insert(*payment, Check { next_check_at: now, fence: 0 }), "payment check")?;
+        let check = tables.checks.get(payment).copied().unwrap_or_default();
+        tables.checks.put(*payment, check.due(now));
     }
     for payment in &traces.checks_removed {
         tables.checks.remove(*payment);
     }
+    for payment in &traces.vault_cleared {
+        tables.vault.remove(*payment);
+    }
     for row in &traces.refunds_added {
-        let refund = Refund { amount: row.amount, created_at: row.at, settled_at: None };
+        let (refund_key, amount, created_at) = (row.refund_key.clone(), row.amount, row.at);
+        let refund = Refund { refund_key, amount, created_at, settled_at: None };
         check(row.amount >= Money::ZERO, "amount >= 0")?;
         unique(
             tables.refunds.insert((row.payment, row.gateway_key.clone()), refund),
             "refund of the capture",
         )?;
     }
-    for payment in &traces.refunds_settled {
-        let from = (*payment, Arc::from(""));
-        let open = tables
-            .refunds
-            .range(from..)
-            .into_iter()
-            .find(|((of, _), row)| of == payment && row.settled_at.is_none());
-        let (key, refund) = open.map(|(key, refund)| (key.clone(), refund.clone())).ok_or(moved("refund"))?;
-        tables.refunds.put(key, Refund { settled_at: Some(now), ..refund });
+    for key in &traces.refunds_settled {
+        let open = tables.refunds.get(key).filter(|refund| refund.settled_at.is_none());
+        let refund = open.cloned().ok_or(moved("refund"))?;
+        tables.refunds.put(key.clone(), Refund { settled_at: Some(now), ..refund });
     }
     Ok(())
+}
+
+/// Keeps a callback; one that came before keeps its text and takes the verdict.
+pub(super) fn callback(tables: &mut Tables, entry: &InboxEntry, verdict: Verdict) {
+    let entry = match tables.callbacks.get(&entry.event_id) {
+        Some(known) => known.entry.clone(),
+        None => entry.clone(),
+    };
+    tables.callbacks.put(entry.event_id.clone(), KeptCallback { entry, verdict });
 }
 
 fn outbox(tables: &mut Tables, records: &[OutboxRecord]) {

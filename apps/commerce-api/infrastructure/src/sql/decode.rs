@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use commerce_api_application::ports::StorageError;
 use commerce_api_domain::{
-    CardBrand, CouponId, CouponPolicy, Discount, Money, OrderId, OrderLine, Payment, PaymentEvent,
-    PaymentEventRecord, PaymentId, PaymentMethod, PaymentStatus, ProductId, Quantity, Timestamp, UserId,
+    CardBrand, CouponId, CouponPolicy, Discount, DuplicateCapture, Money, OrderId, OrderLine, Payment,
+    PaymentEvent, PaymentEventRecord, PaymentId, PaymentMethod, PaymentStatus, ProductId, Quantity,
+    Timestamp, UserId,
 };
 use sea_orm::{QueryResult, TryGetable};
 
@@ -104,7 +105,16 @@ impl<'a> Columns<'a> {
             event_seq: self.take()?,
             created_at: self.time()?,
             updated_at: self.time()?,
+            duplicates: self.duplicates()?,
         })
+    }
+
+    fn duplicates(&mut self) -> Result<Vec<DuplicateCapture>, StorageError> {
+        let Some(stored) = self.take::<Option<String>>()? else { return Ok(Vec::new()) };
+        let known: Vec<(String, bool)> =
+            serde_json::from_str(&stored).map_err(|_| undecodable("duplicate captures", &stored))?;
+        let duplicate = |(key, refunded): (String, bool)| DuplicateCapture { key: key.into(), refunded };
+        Ok(known.into_iter().map(duplicate).collect())
     }
 
     fn card(&mut self) -> Result<Option<(CardBrand, Arc<str>)>, StorageError> {
@@ -202,7 +212,17 @@ pub(crate) const PAYMENT_COLUMNS: &[&str] = &[
     "event_seq",
     "created_at",
     "updated_at",
+    "duplicates",
 ];
+
+/// What is stored of duplicate captures: a JSON array of key and whether it was given back; nothing where there is none.
+pub(crate) fn duplicates(payment: &Payment) -> Result<Option<String>, StorageError> {
+    if payment.duplicates.is_empty() {
+        return Ok(None);
+    }
+    let known: Vec<_> = payment.duplicates.iter().map(|known| (&*known.key, known.refunded)).collect();
+    serde_json::to_string(&known).map(Some).map_err(|error| StorageError::Data(error.into()))
+}
 
 /// Columns of [`Columns::payment_event`].
 pub(crate) const PAYMENT_EVENT_COLUMNS: &[&str] =

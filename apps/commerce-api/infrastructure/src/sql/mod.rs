@@ -10,6 +10,7 @@ mod unit_of_work;
 pub use audit::SqlAudit;
 pub use schema::migrate;
 pub use stores::{
-    SqlAccounts, SqlCatalogue, SqlCoupons, SqlLeases, SqlLikes, SqlMaintenance, SqlOrders, SqlSessions,
+    SqlAccounts, SqlCallbacks, SqlCatalogue, SqlCoupons, SqlLeases, SqlLikes, SqlMaintenance, SqlOrders,
+    SqlPayments, SqlSessions,
 };
 pub use unit_of_work::{SqlStorage, SqlUnitOfWork};

@@ -38,16 +38,8 @@ async fn write_with(
     answers: &[(IdempotencyScope, StoredAnswer)],
 ) -> Result<(), StorageError> {
     let outbox: Vec<_> = set.events.iter().map(|event| outbox_record(event, None)).collect();
-    let changes = DeskChanges {
-        set,
-        traces: &PaymentTraces::of(set),
-        outbox: &outbox,
-        answers,
-        answers_expire_at: NOW,
-        audit: &[],
-        now: NOW,
-    };
-    unit.write(&changes).await
+    let traces = PaymentTraces::of(set);
+    unit.write(&DeskChanges { outbox: &outbox, answers, ..DeskChanges::of(set, &traces, NOW) }).await
 }
 
 async fn committed(
@@ -272,16 +264,10 @@ async fn a_refund_is_settled_once() {
         for kind in [pay(PaymentCommand::Send), captured, cancel, pay(PaymentCommand::RefundSettled)] {
             shop.run(&desk, kind).await.unwrap();
         }
-        let traces = PaymentTraces { refunds_settled: vec![order.payment.id], ..PaymentTraces::default() };
-        let changes = DeskChanges {
-            set: &WorkingSet::default(),
-            traces: &traces,
-            outbox: &[],
-            answers: &[],
-            answers_expire_at: NOW,
-            audit: &[],
-            now: NOW,
-        };
+        let refunds_settled = vec![(order.payment.id, "T1".into())];
+        let traces = PaymentTraces { refunds_settled, ..PaymentTraces::default() };
+        let set = WorkingSet::default();
+        let changes = DeskChanges::of(&set, &traces, NOW);
         refused(&storage.begin("test").await.unwrap().write(&changes).await);
     })
     .await;

@@ -9,12 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use commerce_api_application::desk::{DeskOptions, DeskReply, KeyedRequest, OrderDesk, Submission};
 use commerce_api_application::ports::{
-    Answer, AuditStore, Clock, Fingerprint, IdSource, IdempotencyScope, Storage,
+    Answer, AuditStore, CardCipher as _, CardNumber, Clock, Fingerprint, IdSource, IdempotencyScope,
+    SealedCard, Storage,
 };
 use commerce_api_domain::*;
 use commerce_api_infrastructure::memory::{MemoryStorage, violations};
 use commerce_api_infrastructure::runtime::{ManualClock, SequenceIds};
 use commerce_api_infrastructure::sql::{self, SqlAudit, SqlStorage};
+use commerce_api_infrastructure::vault::AesCardCipher;
 use commerce_database::{Database, Dialect, SqliteOptions, Template};
 use futures::FutureExt as _;
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
@@ -110,7 +112,8 @@ impl Shop {
 
     /// Runs a command of our own on `desk`, without a key.
     pub async fn run(&self, desk: &OrderDesk, kind: CommandKind) -> Result<Outcome, Refusal> {
-        match desk.submit(Submission::internal(kind)).await.unwrap() {
+        let card = sealed_for(&kind);
+        match desk.submit(Submission { card, ..Submission::internal(kind) }).await.unwrap() {
             DeskReply::Decided { decision, .. } => *decision,
             other => panic!("without a key nothing is replayed: {other:?}"),
         }
@@ -250,6 +253,10 @@ pub struct Books {
     pub movements: usize,
     pub issued: usize,
     pub refunds: usize,
+    /// Payments whose card number is kept.
+    pub vault: BTreeSet<uuid::Uuid>,
+    /// Callbacks and the verdicts on them.
+    pub callbacks: BTreeMap<String, String>,
     pub likes: BTreeSet<(i64, i64, bool)>,
 }
 
@@ -272,6 +279,13 @@ fn memory_books(memory: &MemoryStorage) -> Books {
         movements: memory.movements().len(),
         issued: memory.issued().len(),
         refunds: memory.refunds().len(),
+        vault: memory.state().vault.keys().map(|payment| payment.0).collect(),
+        callbacks: memory
+            .state()
+            .callbacks
+            .into_iter()
+            .map(|(id, kept)| (id, kept.verdict.name().to_owned()))
+            .collect(),
         likes: memory.likes().iter().map(|like| (like.product.0, like.user.0, like.active)).collect(),
     }
 }
@@ -302,6 +316,11 @@ struct OutboxRow {
 #[derive(FromQueryResult)]
 struct CheckRow {
     payment_id: uuid::Uuid,
+}
+#[derive(FromQueryResult)]
+struct CallbackRow {
+    event_id: String,
+    verdict: Option<String>,
 }
 #[derive(FromQueryResult)]
 struct LikeRow {
@@ -344,6 +363,16 @@ async fn sqlite_books(database: &Database) -> Books {
         movements: size("stock_movements").await,
         issued: size("issued_coupons").await,
         refunds: size("refunds").await,
+        vault: rows::<CheckRow>(database, "SELECT payment_id FROM card_vault")
+            .await
+            .into_iter()
+            .map(|row| row.payment_id)
+            .collect(),
+        callbacks: rows::<CallbackRow>(database, "SELECT event_id, verdict FROM callback_inbox")
+            .await
+            .into_iter()
+            .map(|row| (row.event_id, row.verdict.unwrap_or_default()))
+            .collect(),
         likes: rows::<LikeRow>(database, "SELECT product_id, user_id, active FROM product_likes")
             .await
             .into_iter()
@@ -373,7 +402,22 @@ pub fn keyed(user: UserId, key: &str, fingerprint: u8, kind: CommandKind) -> Sub
         fingerprint: Fingerprint([fingerprint; 32]),
         encode: Arc::new(encode),
     };
-    Submission { keyed: Some(keyed), ..Submission::internal(kind) }
+    Submission { keyed: Some(keyed), card: sealed_for(&kind), ..Submission::internal(kind) }
+}
+
+/// The number of every card here.
+pub const CARD_NUMBER: &str = "1234-5678-9012-4321";
+
+pub fn cipher() -> AesCardCipher {
+    AesCardCipher::new(&[7; 32], &[])
+}
+
+/// The sealed number that the facade submits with an order by card.
+fn sealed_for(kind: &CommandKind) -> Option<SealedCard> {
+    let CommandKind::Place(PlaceOrder { payment: PaymentRequest { card: Some(_), .. }, .. }) = kind else {
+        return None;
+    };
+    Some(cipher().seal(&CardNumber::new(CARD_NUMBER.to_owned())))
 }
 
 /// An order paid by points.

@@ -6,7 +6,7 @@ use crate::shop::*;
 use commerce_api_application::desk::{
     DeskOptions, DeskReply, LikeDesk, LikeReply, OrderDesk, Submission, SubmitError,
 };
-use commerce_api_application::ports::{AuditEntry, IdSource};
+use commerce_api_application::ports::{AuditEntry, IdSource, InboxEntry};
 use commerce_api_domain::*;
 use commerce_database::{Database, Dialect, Template};
 use sea_orm::{ConnectionTrait, Value};
@@ -89,7 +89,8 @@ impl World {
                 let submission = keyed(self.user, what, 1, kind.clone());
                 let keyed = submission.keyed.clone().filter(|_| with_key);
                 let audit = matches!(kind, CommandKind::MoveStock { .. }).then(|| self.audit_entry());
-                self.desk.submit(Submission { keyed, audit, ..submission }).await
+                let callback = statements.contains(&("INSERT", "callback_inbox")).then(callback);
+                self.desk.submit(Submission { keyed, audit, callback, ..submission }).await
             })
             .await;
         match reply {
@@ -108,6 +109,11 @@ impl World {
             at: NOW,
         }
     }
+}
+
+fn callback() -> InboxEntry {
+    let event_id = "evt-1".to_owned();
+    InboxEntry { event_id, headers: "{}".to_owned(), body: "{}".to_owned(), received_at: NOW }
 }
 
 const ORDER_MOVES: [Change; 3] = [("UPDATE", "orders"), ("UPDATE", "payments"), ("INSERT", "payment_events")];
@@ -133,14 +139,25 @@ async fn points_stock_and_coupons_move_whole_or_not_at_all() {
 async fn a_payment_by_card_moves_whole_or_not_at_all() {
     let world = World::open().await;
     let (user, product) = (world.user, world.product);
-    let placed = world.shop.run(&world.desk, by_card(user, product, 1, 3_000)).await.unwrap();
+    let places = [("INSERT", "orders"), ("INSERT", "order_lines"), ("INSERT", "payments")];
+    let keeps = [("INSERT", "payment_events"), ("INSERT", "payment_checks"), ("INSERT", "card_vault")];
+    let takes =
+        [("UPDATE", "products"), ("UPDATE", "users"), ("INSERT", "point_ledger"), ("INSERT", "outbox")];
+    let statements = [&places[..], &keeps, &takes].concat();
+    let placed = world.command("place", true, by_card(user, product, 1, 3_000), &statements).await;
     let order = order_of(placed).id;
     let pay = |command| CommandKind::Payment { order, command };
     world.command("send", false, pay(PaymentCommand::Send), &ORDER_MOVES).await;
     let captured = pay(PaymentCommand::Captured { key: "T1".into() });
     let earns = [("UPDATE", "users"), ("INSERT", "point_ledger"), ("DELETE", "payment_checks")];
     let told = [("INSERT", "outbox")];
-    world.command("captured", false, captured, &[&ORDER_MOVES[..], &earns, &told].concat()).await;
+    let by_callback = [("DELETE", "card_vault"), ("INSERT", "callback_inbox")];
+    let statements = [&ORDER_MOVES[..], &earns, &told, &by_callback].concat();
+    world.command("captured", false, captured, &statements).await;
+    let again = pay(PaymentCommand::Captured { key: "T2".into() });
+    let gives_back = [("INSERT", "payment_checks"), ("INSERT", "refunds")];
+    let moves = [("UPDATE", "payments"), ("INSERT", "payment_events")];
+    world.command("captured again", false, again, &[&moves[..], &gives_back].concat()).await;
     let cancel = CommandKind::Cancel { order, by: Actor::Customer(user) };
     let gives_back = [("UPDATE", "products"), ("UPDATE", "users"), ("INSERT", "point_ledger")];
     let asks = [("INSERT", "payment_checks"), ("INSERT", "refunds")];

@@ -52,16 +52,7 @@ impl History {
         let Outcome::Order(order) = decide(&command, &mut set, now, &Rules::default()).unwrap() else {
             unreachable!()
         };
-        let changes = DeskChanges {
-            set: &set,
-            traces: &PaymentTraces::of(&set),
-            outbox: &[],
-            answers: &[],
-            answers_expire_at: now,
-            audit: &[],
-            now,
-        };
-        unit.write(&changes).await.unwrap();
+        unit.write(&DeskChanges::of(&set, &PaymentTraces::of(&set), now)).await.unwrap();
         unit.commit().await.unwrap();
         *order
     }

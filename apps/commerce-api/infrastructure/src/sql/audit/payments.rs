@@ -130,7 +130,12 @@ async fn refunds(
 
 fn captured(payment: &Payment, events: &[PaymentEventRecord]) -> i128 {
     let captures = events.iter().filter(|record| {
-        matches!(record.event, PaymentEvent::Captured { .. } | PaymentEvent::CapturedLate { .. })
+        matches!(
+            record.event,
+            PaymentEvent::Captured { .. }
+                | PaymentEvent::CapturedLate { .. }
+                | PaymentEvent::DuplicateCaptured { .. }
+        )
     });
     captures.map(|_| i128::from(payment.card_part.won())).sum()
 }
@@ -167,27 +172,27 @@ impl Row {
     /// Each capture is refunded whole, once; without a card part there is nothing to refund.
     fn refund_problem(&self, refunds: &[Refund]) -> Option<String> {
         let payment = &self.payment;
-        let state = match payment.status {
-            PaymentStatus::RefundPending => Some(REFUND_PENDING),
-            PaymentStatus::Refunded => Some(REFUND_DONE),
-            _ => None,
-        };
-        let fits = match (state.filter(|_| !payment.card_part.is_zero()), refunds) {
-            (None, []) => true,
-            (Some(state), [refund]) => {
-                refund.state == state
-                    && refund.amount == payment.card_part.won()
-                    && payment.gateway_key.as_deref() == Some(refund.gateway_key.as_str())
-            }
-            _ => false,
-        };
-        (!fits).then(|| {
+        let state = |done: bool| if done { REFUND_DONE } else { REFUND_PENDING };
+        let mut expected: Vec<(&str, &str)> =
+            payment.duplicates.iter().map(|known| (&*known.key, state(known.refunded))).collect();
+        if matches!(payment.status, PaymentStatus::RefundPending | PaymentStatus::Refunded)
+            && !payment.card_part.is_zero()
+        {
+            let done = payment.status == PaymentStatus::Refunded;
+            expected.push((payment.gateway_key.as_deref().unwrap_or_default(), state(done)));
+        }
+        expected.sort_unstable();
+        let found: Vec<(&str, &str)> =
+            refunds.iter().map(|refund| (&*refund.gateway_key, &*refund.state)).collect();
+        let whole = refunds.iter().all(|refund| refund.amount == payment.card_part.won());
+        (expected != found || !whole).then(|| {
             let rows: Vec<_> =
                 refunds.iter().map(|refund| format!("{} {}", refund.state, refund.amount)).collect();
             format!(
-                "{} with a card part of {}, refunds [{}]",
+                "{} with a card part of {} and {} duplicates, refunds [{}]",
                 payment.status.name(),
                 payment.card_part,
+                payment.duplicates.len(),
                 rows.join(", ")
             )
         })

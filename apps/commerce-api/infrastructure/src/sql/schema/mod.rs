@@ -125,6 +125,10 @@ pub const MIGRATIONS: &[Step] = &[
     step(50, "leases", delivery::leases),
     step(51, "audit_log", accounts::audit_log),
     step(52, "idx_audit_log_at", |d| index(d, "idx_audit_log_at", "audit_log", &[("at", Asc)])),
+    step(53, "payments_duplicates", payments::payments_duplicates),
+    step(54, "idx_callback_inbox_received", |d| {
+        index(d, "idx_callback_inbox_received", "callback_inbox", &[("received_at", Asc)])
+    }),
 ];
 
 /// Brings the database to the schema of this code; does nothing where it is there already.

@@ -2,7 +2,9 @@
 
 use commerce_database::Dialect;
 
-use super::columns::{count, create, int, long_bytes, long_text, optional, primary, table, text, uuid};
+use super::columns::{
+    add_column, count, create, int, long_bytes, long_text, optional, primary, table, text, uuid,
+};
 
 pub(super) fn payments(dialect: Dialect) -> String {
     let mut payments = table("payments");
@@ -24,6 +26,11 @@ pub(super) fn payments(dialect: Dialect) -> String {
         .col(int("updated_at"))
         .primary_key(&mut primary(&["id"]));
     create(dialect, &mut payments)
+}
+
+/// Captures beyond the one that counts; few payments ever have one, so they have no table.
+pub(super) fn payments_duplicates(dialect: Dialect) -> String {
+    add_column(dialect, "payments", optional(long_text(dialect, "duplicates")))
 }
 
 pub(super) fn payment_events(dialect: Dialect) -> String {

@@ -5,12 +5,14 @@
 
 mod accounts;
 mod buyers;
+mod callbacks;
 mod catalogue;
 mod coupons;
 mod leases;
 mod like_count;
 mod likes;
 mod orders;
+mod payments;
 mod product_changes;
 mod products;
 mod query;
@@ -19,10 +21,12 @@ mod seed;
 mod sessions;
 
 pub use accounts::SqlAccounts;
+pub use callbacks::SqlCallbacks;
 pub use catalogue::SqlCatalogue;
 pub use coupons::SqlCoupons;
 pub use leases::SqlLeases;
 pub use likes::SqlLikes;
 pub use orders::SqlOrders;
+pub use payments::SqlPayments;
 pub use retention::SqlMaintenance;
 pub use sessions::SqlSessions;

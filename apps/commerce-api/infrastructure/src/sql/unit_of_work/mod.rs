@@ -7,14 +7,17 @@
 //! |---|---|---|
 //! | place, points only | products, users, keys (3) | products, users, orders, lines, payments, events, ledger, outbox, keys (9) |
 //! | place with a coupon | and issued, policies (5) | and issued (10) |
-//! | place with a card part | as above | and checks (+1); without a points part no users and ledger (-2) |
+//! | place with a card part | as above | and checks, vault (+2); without a points part no users and ledger (-2) |
 //! | cancel, paid by points | products, users, keys, orders, payments, checks (6) | products, users, orders, payments, events, ledger, outbox, keys (8) |
 //! | cancel, paid by card | as above | and checks, refunds (10) |
 //! | cancel of an order with a coupon | and issued, policies (+2) | and issued (+1) |
-//! | expire | products, users, orders, payments, checks (5) | products, orders, payments, events, outbox (5); with points users, ledger (+2); unsent: checks (+1) |
-//! | payment sent, accepted, unknown | as expire | orders, payments, events (3) |
-//! | payment captured | as expire | users, orders, payments, events, ledger, checks, outbox (7) |
+//! | expire | products, users, orders, payments, checks (5) | products, orders, payments, events, outbox (5); with points users, ledger (+2); unsent: checks (+1); not accepted: vault (+1) |
+//! | payment sent, unknown | as expire | orders, payments, events (3) |
+//! | payment accepted | as expire | orders, payments, events, vault (4) |
+//! | payment captured | as expire | users, orders, payments, events, ledger, checks, outbox (7); not accepted before: vault (+1) |
+//! | captured late, or once more | as expire | orders, payments, events, checks, refunds (5) |
 //! | refund settled | as expire | orders, payments, events, checks, refunds, outbox (6) |
+//! | any of a payment, by a callback | as expire | and callbacks (+1) |
 //! | charge points | users, charges, keys (3) | users, ledger, keys (3) |
 //! | move stock | products, users, keys (3) | products, movements, audit, keys (4); outbox where stock ran out or came back (+1) |
 //! | issue coupon | users, keys, coupons, pairs (4) | coupons, issued, outbox, keys (4) |

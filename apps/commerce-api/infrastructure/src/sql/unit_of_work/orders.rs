@@ -1,11 +1,12 @@
 //! Orders, their lines and payments, and what the dispatcher has to visit.
 
-use commerce_api_application::ports::{DeskChanges, PaymentTraces, StorageError};
-use commerce_api_domain::{CardBrand, Order, Timestamp, WorkingSet};
-use commerce_database::{Column, Delete, Insert, RowValue, Update, WriteTransaction};
+use commerce_api_application::ports::{DeskChanges, PaymentTraces, SealedCard, StorageError};
+use commerce_api_domain::{CardBrand, Order, PaymentId, Timestamp, WorkingSet};
+use commerce_database::{Column, Delete, Insert, Merge, RowSet, RowValue, Update, Upsert, WriteTransaction};
 use sea_orm::ConnectionTrait;
 
 use super::write::{changed, insert, update};
+use crate::sql::decode::duplicates;
 use crate::sql::error::orm;
 
 pub(super) const ORDERS: Insert = Insert {
@@ -88,10 +89,11 @@ pub(super) const PAYMENTS_CHANGED: Update = Update {
         Column::int("attempt"),
         Column::int("event_seq"),
         Column::int("updated_at"),
+        Column::text("duplicates"),
         Column::text("status_before"),
     ],
     keys: &["id"],
-    set: &["status", "gateway_key", "reason", "attempt", "event_seq", "updated_at"],
+    set: &["status", "gateway_key", "reason", "attempt", "event_seq", "updated_at", "duplicates"],
     expect: &[("status", "status_before")],
 };
 
@@ -109,11 +111,32 @@ pub(super) const EVENTS: Insert = Insert {
     ],
 };
 
-pub(super) const CHECKS: Insert =
-    Insert { table: "payment_checks", columns: &[Column::uuid("payment_id"), Column::int("next_check_at")] };
+/// Makes payments due, whoever holds them: the dispatcher that does is not to put them off again.
+pub(in crate::sql) const CHECKS: Upsert = Upsert {
+    table: "payment_checks",
+    columns: &[
+        Column::uuid("payment_id"),
+        Column::int("next_check_at"),
+        Column::uuid("owner"),
+        Column::int("until"),
+        Column::int("tries"),
+    ],
+    key: &["payment_id"],
+    update: &[
+        ("next_check_at", Merge::Set),
+        ("owner", Merge::Set),
+        ("until", Merge::Set),
+        ("tries", Merge::Set),
+    ],
+};
 
 pub(super) const CHECKS_REMOVED: Delete =
     Delete { table: "payment_checks", keys: &[Column::uuid("payment_id")] };
+
+pub(super) const VAULT: Insert =
+    Insert { table: "card_vault", columns: &[Column::uuid("payment_id"), Column::bytes("sealed")] };
+
+pub(super) const VAULT_CLEARED: Delete = Delete { table: "card_vault", keys: &[Column::uuid("payment_id")] };
 
 pub(super) const REFUNDS: Insert = Insert {
     table: "refunds",
@@ -131,11 +154,12 @@ pub(super) const REFUNDS_SETTLED: Update = Update {
     table: "refunds",
     columns: &[
         Column::uuid("payment_id"),
+        Column::text("gateway_key"),
         Column::text("state"),
         Column::int("settled_at"),
         Column::text("state_before"),
     ],
-    keys: &["payment_id"],
+    keys: &["payment_id", "gateway_key"],
     set: &["state", "settled_at"],
     expect: &[("state", "state_before")],
 };
@@ -149,7 +173,9 @@ pub(super) async fn write(tx: &WriteTransaction, changes: &DeskChanges<'_>) -> R
     created(tx, changes.set).await?;
     moved(tx, changes.set).await?;
     events(tx, changes.set).await?;
-    traces(tx, changes.traces, changes.now).await
+    checks(tx, changes.traces, changes.now).await?;
+    vault(tx, changes.cards, changes.traces).await?;
+    refunds(tx, changes.traces, changes.now).await
 }
 
 fn time(at: Option<Timestamp>) -> RowValue<'static> {
@@ -249,6 +275,7 @@ async fn moved(tx: &WriteTransaction, set: &WorkingSet) -> Result<(), StorageErr
             payment.attempt.into(),
             payment.event_seq.into(),
             payment.updated_at.as_micros().into(),
+            duplicates(payment)?.into(),
             before.name().into(),
         ]);
     }
@@ -274,47 +301,83 @@ async fn events(tx: &WriteTransaction, set: &WorkingSet) -> Result<(), StorageEr
     insert(tx, &EVENTS, &rows).await
 }
 
-async fn traces(tx: &WriteTransaction, traces: &PaymentTraces, now: Timestamp) -> Result<(), StorageError> {
-    let mut added = traces.checks_added.clone();
-    added.sort_unstable();
-    let mut checks = CHECKS.rows();
-    for payment in added {
-        checks.push([payment.0.into(), now.as_micros().into()]);
+async fn checks(tx: &WriteTransaction, traces: &PaymentTraces, now: Timestamp) -> Result<(), StorageError> {
+    if !traces.checks_added.is_empty() {
+        let rows = due_at(traces.checks_added.iter().copied(), now);
+        // Some may have a check already, so there is no number of rows to expect.
+        tx.execute_raw(CHECKS.statement(tx.dialect(), &rows)).await.map_err(orm)?;
     }
-    insert(tx, &CHECKS, &checks).await?;
-    if !traces.checks_removed.is_empty() {
-        let mut removed = traces.checks_removed.clone();
-        removed.sort_unstable();
-        let mut checks = CHECKS_REMOVED.rows();
-        for payment in removed {
-            checks.push([payment.0.into()]);
-        }
-        // A check that is gone already is no reason to refuse what the gateway said; the audit tells of it.
-        tx.execute_raw(CHECKS_REMOVED.statement(tx.dialect(), &checks)).await.map_err(orm)?;
+    // A check that is gone already is no reason to refuse what the gateway said; the audit tells of it.
+    delete(tx, &CHECKS_REMOVED, &traces.checks_removed).await
+}
+
+/// Rows of [`CHECKS`] that make `payments` due at `at`.
+pub(in crate::sql) fn due_at(payments: impl IntoIterator<Item = PaymentId>, at: Timestamp) -> RowSet {
+    let mut payments: Vec<_> = payments.into_iter().collect();
+    payments.sort_unstable();
+    let mut rows = CHECKS.rows();
+    for payment in payments {
+        rows.push([payment.0.into(), at.as_micros().into(), RowValue::Null, RowValue::Null, 0_i64.into()]);
     }
-    refunds(tx, traces, now).await
+    rows
+}
+
+/// Deletes the rows of `payments`, those that are there.
+async fn delete(tx: &WriteTransaction, delete: &Delete, payments: &[PaymentId]) -> Result<(), StorageError> {
+    if payments.is_empty() {
+        return Ok(());
+    }
+    let mut sorted = payments.to_vec();
+    sorted.sort_unstable();
+    let mut rows = delete.rows();
+    for payment in sorted {
+        rows.push([payment.0.into()]);
+    }
+    tx.execute_raw(delete.statement(tx.dialect(), &rows)).await.map_err(orm)?;
+    Ok(())
+}
+
+async fn vault(
+    tx: &WriteTransaction,
+    cards: &[(PaymentId, SealedCard)],
+    traces: &PaymentTraces,
+) -> Result<(), StorageError> {
+    let mut sorted: Vec<_> = cards.iter().collect();
+    sorted.sort_by_key(|(payment, _)| *payment);
+    let mut rows = VAULT.rows();
+    for (payment, sealed) in sorted {
+        rows.push([payment.0.into(), sealed.0.as_slice().into()]);
+    }
+    insert(tx, &VAULT, &rows).await?;
+    delete(tx, &VAULT_CLEARED, &traces.vault_cleared).await
 }
 
 async fn refunds(tx: &WriteTransaction, traces: &PaymentTraces, now: Timestamp) -> Result<(), StorageError> {
     let mut added: Vec<_> = traces.refunds_added.iter().collect();
-    added.sort_by_key(|refund| refund.payment);
+    added.sort_by_key(|refund| (refund.payment, &refund.gateway_key));
     let mut rows = REFUNDS.rows();
     for refund in added {
         rows.push([
             refund.payment.0.into(),
             (&*refund.gateway_key).into(),
-            format!("{}:refund", refund.payment).into(),
+            (&refund.refund_key).into(),
             refund.amount.won().into(),
             REFUND_PENDING.into(),
             refund.at.as_micros().into(),
         ]);
     }
     insert(tx, &REFUNDS, &rows).await?;
-    let mut settled = traces.refunds_settled.clone();
+    let mut settled: Vec<_> = traces.refunds_settled.iter().collect();
     settled.sort_unstable();
     let mut rows = REFUNDS_SETTLED.rows();
-    for payment in settled {
-        rows.push([payment.0.into(), REFUND_DONE.into(), now.as_micros().into(), REFUND_PENDING.into()]);
+    for (payment, gateway_key) in settled {
+        rows.push([
+            payment.0.into(),
+            (&**gateway_key).into(),
+            REFUND_DONE.into(),
+            now.as_micros().into(),
+            REFUND_PENDING.into(),
+        ]);
     }
     update(tx, &REFUNDS_SETTLED, &rows).await
 }

@@ -1,9 +1,13 @@
 //! What a batch leaves for others: events to publish, answers to give again, what was done by hand.
 
-use commerce_api_application::ports::{AuditEntry, DeskChanges, OutboxRecord, StorageError};
-use commerce_database::{Column, Insert, WriteTransaction};
+use commerce_api_application::ports::{
+    AuditEntry, DeskChanges, InboxEntry, OutboxRecord, StorageError, Verdict,
+};
+use commerce_database::{Column, Insert, Merge, Upsert, WriteTransaction};
+use sea_orm::ConnectionTrait;
 
 use super::write::insert;
+use crate::sql::error::orm;
 
 pub(super) const OUTBOX: Insert = Insert {
     table: "outbox",
@@ -46,6 +50,44 @@ pub(super) const AUDIT: Insert = Insert {
         Column::int("at"),
     ],
 };
+
+/// A callback that came before has no verdict, or gets one that is as true.
+pub(super) const CALLBACKS: Upsert = Upsert {
+    table: "callback_inbox",
+    columns: &[
+        Column::text("event_id"),
+        Column::text("headers"),
+        Column::blob("body"),
+        Column::text("verdict"),
+        Column::int("received_at"),
+    ],
+    key: &["event_id"],
+    update: &[("verdict", Merge::Set)],
+};
+
+/// Keeps callbacks with the verdicts on them.
+pub(in crate::sql) async fn callbacks(
+    tx: &WriteTransaction,
+    callbacks: &[(InboxEntry, Verdict)],
+) -> Result<(), StorageError> {
+    if callbacks.is_empty() {
+        return Ok(());
+    }
+    let mut sorted: Vec<_> = callbacks.iter().collect();
+    sorted.sort_by_key(|(entry, _)| &entry.event_id);
+    let mut rows = CALLBACKS.rows();
+    for (entry, verdict) in sorted {
+        rows.push([
+            (&entry.event_id).into(),
+            (&entry.headers).into(),
+            (&entry.body).into(),
+            verdict.name().into(),
+            entry.received_at.as_micros().into(),
+        ]);
+    }
+    tx.execute_raw(CALLBACKS.statement(tx.dialect(), &rows)).await.map_err(orm)?;
+    Ok(())
+}
 
 /// Events keep the order they happened in: the relay publishes by insertion.
 pub(in crate::sql) async fn outbox(

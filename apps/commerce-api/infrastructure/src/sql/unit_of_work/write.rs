@@ -14,6 +14,7 @@ pub(super) async fn write(tx: &WriteTransaction, changes: &DeskChanges<'_>) -> R
     orders::write(tx, changes).await?;
     records::outbox(tx, changes.outbox).await?;
     records::answers(tx, changes).await?;
+    records::callbacks(tx, changes.callbacks).await?;
     records::audit(tx, changes.audit).await
 }
 
