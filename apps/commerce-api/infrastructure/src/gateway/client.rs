@@ -105,7 +105,7 @@ impl PaymentGateway for HttpGateway {
         let request = self.transport.request(Method::POST, &["api", "v1", "payments"]);
         let request = request.json(&self.payment_request(charge));
         let (repeat, request) = if self.options.abilities.idempotency {
-            let key = format!("{}:{}", charge.payment, charge.attempt);
+            let key = charge.idempotency_key();
             (Repeat::Effect, request.header(IDEMPOTENCY_HEADER, key))
         } else {
             (Repeat::Unsafe, request)
