@@ -1,1 +1,4 @@
-//! To be written.
+//! commerce-collector: follows the shop's events, counts each exactly once, and publishes the ranking boards.
+
+pub mod application;
+pub mod infrastructure;

@@ -1,0 +1,21 @@
+//! Use cases: following events, counting them once, ranking days.
+
+pub mod consumer;
+mod failure;
+mod intake;
+mod lag;
+pub mod metrics;
+mod partition;
+pub mod ports;
+pub mod projector;
+mod settle;
+mod state;
+
+pub use consumer::{Consumer, ConsumerOptions};
+pub use failure::Halt;
+pub use lag::LagWatch;
+pub use projector::{Projector, ProjectorOptions};
+pub use state::{ConsumerState, Status};
+
+/// Consumer group, and the name that events are handled under.
+pub const GROUP: &str = "commerce-collector";

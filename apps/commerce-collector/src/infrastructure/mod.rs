@@ -1,0 +1,12 @@
+//! Adapters of the ports on SQL.
+
+mod boards;
+mod collect;
+mod columns;
+mod error;
+mod queries;
+mod schema;
+mod store;
+
+pub use schema::{MIGRATIONS, migrate};
+pub use store::SqlCollector;

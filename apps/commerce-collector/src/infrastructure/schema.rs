@@ -1,0 +1,143 @@
+//! The OLAP schema as forward-only steps, one DDL statement each.
+//!
+//! Times (`*_at`) are microseconds since the epoch in UTC, business days are whole numbers as `yyyymmdd`, money is
+//! whole won. Counts have no lower bound: what is taken back may come before what it takes back.
+
+use commerce_boards::schema as boards;
+use commerce_database::ddl::{
+    auto_id, create, flag, index, int, long_bytes, long_text, optional, primary, table, text, unique, uuid,
+};
+use commerce_database::{Database, DatabaseError, Dialect, MigrationReport, Step};
+use sea_orm::sea_query::IndexOrder::Asc;
+use sea_orm::sea_query::TableCreateStatement;
+
+const fn step(id: u32, name: &'static str, statement: fn(Dialect) -> String) -> Step {
+    Step { id, name, statement }
+}
+
+/// Every step of the schema. A step that was released is never changed; a change of the schema is a new step.
+pub const MIGRATIONS: &[Step] = &[
+    step(1, "event_handled", event_handled),
+    step(2, "idx_event_handled_event_id", |d| {
+        unique(d, "idx_event_handled_event_id", "event_handled", &["event_id", "consumer"])
+    }),
+    step(3, "consumer_offsets", consumer_offsets),
+    step(4, "product_metrics", product_metrics),
+    step(5, "product_metrics_daily", product_metrics_daily),
+    step(6, "idx_product_metrics_daily_date_product", |d| {
+        let name = "idx_product_metrics_daily_date_product";
+        unique(d, name, "product_metrics_daily", &["date", "product_id"])
+    }),
+    step(7, boards::TABLE, boards::ranking_board),
+    step(8, "uq_ranking_board_product", boards::product_index),
+    step(9, "business_periods", business_periods),
+    step(10, "dead_letters", dead_letters),
+    step(11, "uq_dead_letters_record", |d| {
+        unique(d, "uq_dead_letters_record", "dead_letters", &["topic", "partition", "offset", "kept_at"])
+    }),
+    step(12, "idx_dead_letters_state", |d| {
+        index(d, "idx_dead_letters_state", "dead_letters", &[("state", Asc), ("id", Asc)])
+    }),
+    step(13, "leases", leases),
+];
+
+/// Brings the database to the schema of this code; does nothing where it is there already. `now_us`: microseconds
+/// since the epoch.
+pub async fn migrate(db: &Database, now_us: i64) -> Result<MigrationReport, DatabaseError> {
+    commerce_database::migrate(db, MIGRATIONS, now_us).await
+}
+
+fn event_handled(dialect: Dialect) -> String {
+    let mut handled = table("event_handled");
+    handled
+        .col(auto_id())
+        .col(uuid("event_id"))
+        .col(text("consumer", 64))
+        .col(text("event_type", 64))
+        .col(text("aggregate_type", 16))
+        .col(text("aggregate_id", 64))
+        .col(int("sequence"))
+        // Made anew by every transaction: what carries it was inserted by it and not by another.
+        .col(int("batch"))
+        .col(int("handled_at"));
+    create(dialect, &mut handled)
+}
+
+fn consumer_offsets(dialect: Dialect) -> String {
+    let mut offsets = table("consumer_offsets");
+    offsets
+        .col(text("consumer", 64))
+        .col(text("topic", 64))
+        .col(int("partition"))
+        .col(int("epoch"))
+        .col(int("next_offset"))
+        .primary_key(&mut primary(&["consumer", "topic", "partition"]));
+    create(dialect, &mut offsets)
+}
+
+fn with_metrics(metrics: &mut TableCreateStatement) -> &mut TableCreateStatement {
+    metrics.col(int("views")).col(int("likes")).col(int("orders")).col(int("quantity")).col(int("amount"))
+}
+
+fn product_metrics(dialect: Dialect) -> String {
+    let mut metrics = table("product_metrics");
+    metrics.col(int("product_id").primary_key().take());
+    create(dialect, with_metrics(&mut metrics))
+}
+
+fn product_metrics_daily(dialect: Dialect) -> String {
+    let mut metrics = table("product_metrics_daily");
+    metrics.col(int("product_id")).col(int("date"));
+    // By product for its history; the unique index goes by day, for the boards.
+    with_metrics(&mut metrics).primary_key(&mut primary(&["product_id", "date"]));
+    create(dialect, &mut metrics)
+}
+
+fn business_periods(dialect: Dialect) -> String {
+    let mut periods = table("business_periods");
+    periods
+        .col(text("period", 16))
+        // How often what it holds has changed, and how often it had when it was last aggregated: dirty where they
+        // differ.
+        .col(int("changed").default(0).take())
+        .col(int("applied").default(0).take())
+        .col(optional(int("closed_at")))
+        .col(flag("complete").default(false).take())
+        .primary_key(&mut primary(&["period"]));
+    create(dialect, &mut periods)
+}
+
+fn dead_letters(dialect: Dialect) -> String {
+    let mut letters = table("dead_letters");
+    letters
+        .col(auto_id())
+        .col(text("topic", 64))
+        .col(int("partition"))
+        .col(int("offset"))
+        .col(int("kept_at"))
+        .col(long_bytes(dialect, "record_key"))
+        .col(long_text(dialect, "headers"))
+        .col(long_bytes(dialect, "value"))
+        .col(text("cause", 32))
+        .col(long_text(dialect, "detail"))
+        .col(int("attempts"))
+        .col(optional(uuid("event_id")))
+        .col(optional(text("event_type", 64)))
+        .col(optional(text("aggregate_type", 16)))
+        .col(optional(text("aggregate_id", 64)))
+        .col(optional(int("sequence")))
+        .col(text("state", 16))
+        .col(int("set_aside_at"));
+    create(dialect, &mut letters)
+}
+
+fn leases(dialect: Dialect) -> String {
+    let mut leases = table("leases");
+    leases
+        .col(text("name", 64))
+        .col(uuid("owner"))
+        .col(int("fence"))
+        .col(int("until"))
+        .primary_key(&mut primary(&["name"]));
+    create(dialect, &mut leases)
+}
