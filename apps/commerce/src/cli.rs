@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use commerce_api::config::{Flag, Sources};
 use commerce_api_domain::Role;
+use commerce_config::{Flag, Sources};
 
 const COMMON: &str = "Common options";
 
 const AFTER_HELP: &str = "\
 Examples:
   commerce                          start the demonstration on http://127.0.0.1:8080
+  commerce demo                     walk through the running shop, step by step
   commerce flash-sale --stock 100   two thousand buyers at once, against the running shop
   commerce flash-sale --ephemeral   the same in a shop of its own, which is gone afterwards
   commerce audit                    recount money, points and stock
@@ -44,17 +45,28 @@ pub struct Global {
     /// TCP port of the API. Understood everywhere, because `commerce` alone is `up`; only `up` tells of it.
     #[arg(long, global = true, hide = true, value_name = "PORT", value_parser = port)]
     pub api_port: Option<u16>,
+    /// The same of the collector.
+    #[arg(long, global = true, hide = true, value_name = "PORT", value_parser = port)]
+    pub collector_port: Option<u16>,
+    /// The same of the simulated gateway.
+    #[arg(long, global = true, hide = true, value_name = "PORT", value_parser = port)]
+    pub gateway_port: Option<u16>,
 }
 
 impl Global {
     /// Where the configuration is read from.
     pub fn sources(&self) -> Sources {
         let data_dir = self.data_dir.iter().map(|path| Flag::path("--data-dir", "data_dir", path));
-        let api_port = self.api_port.iter().map(|port| Flag::whole("--api-port", "api.port", *port));
+        let ports = [
+            ("--api-port", "api.port", self.api_port),
+            ("--collector-port", "collector.port", self.collector_port),
+            ("--gateway-port", "simulator.port", self.gateway_port),
+        ];
+        let ports = ports.into_iter().filter_map(|(name, key, port)| Some(Flag::whole(name, key, port?)));
         Sources {
             file: self.config.clone(),
             environment: Sources::process_environment(),
-            flags: data_dir.chain(api_port).collect(),
+            flags: data_dir.chain(ports).collect(),
         }
     }
 }
@@ -64,6 +76,12 @@ impl Global {
 pub enum Command {
     /// Start the shop (the default)
     Up(Up),
+    /// Walk through the whole shop over HTTP: sign up, buy with points, card and coupon, cancel, rankings
+    ///
+    /// Says at every step what was expected and what came, prints today's ranking, and audits the shop at the end where
+    /// its data is at hand. Ends with the first surprise and exit code 1. The walk makes products, a coupon and accounts
+    /// of its own, which stay in the shop.
+    Demo(Demo),
     /// Let many buyers at once fight for few pieces, over HTTP, and check what came of it
     ///
     /// Makes a product with K pieces and N buyers with points, releases all buyers at one moment, each with one order
@@ -97,12 +115,18 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct Up {
     /// TCP port of the API; 0 takes a free one [default: 8080]
-    // The same argument as the common one, whose value it sets.
+    // The same argument as the common one, whose value it sets; as the two below.
     #[arg(id = "api_port", long = "api-port", value_name = "PORT", value_parser = port)]
     pub api_port: Option<u16>,
+    /// TCP port of the collector; 0 takes a free one [default: 8081]
+    #[arg(id = "collector_port", long = "collector-port", value_name = "PORT", value_parser = port)]
+    pub collector_port: Option<u16>,
+    /// TCP port of the simulated payment gateway; 0 takes a free one [default: 8082]
+    #[arg(id = "gateway_port", long = "gateway-port", value_name = "PORT", value_parser = port)]
+    pub gateway_port: Option<u16>,
 }
 
-/// Which shop a sale or a load is run against.
+/// Which shop a walk, a sale or a load is run against.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
     /// Start a shop of its own for this run: temporary data, a free port; --config and --data-dir do not count
@@ -117,12 +141,26 @@ pub struct Target {
     /// Read the administrator's password from standard input
     #[arg(long, requires = "admin")]
     pub password_stdin: bool,
-    /// Connections that all buyers share; more buyers than connections queue
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = whole::<1, 10_000>)]
-    pub connections: u32,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// The collector of that shop [default: port `collector.port` of the shop's host]
+    #[arg(long, value_name = "URL", conflicts_with = "ephemeral")]
+    pub collector_url: Option<String>,
+    /// Longest wait for what happens later: a settlement, a count, a rank
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = whole::<1, 3_600>)]
+    pub wait_s: u32,
+    /// Orders that a step may place until the gateway decides as the step needs; for one that decides at random
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<1, 100>)]
+    pub card_tries: u32,
+    /// Which shop.
+    #[command(flatten)]
+    pub target: Target,
 }
 
 /// `flash-sale`.
@@ -134,6 +172,9 @@ pub struct FlashSale {
     /// Pieces that there are
     #[arg(long, value_name = "K", default_value_t = 100, value_parser = whole::<0, 1_000_000>)]
     pub stock: u32,
+    /// Connections that all buyers share; more buyers than connections queue
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = whole::<1, 10_000>)]
+    pub connections: u32,
     /// Which shop.
     #[command(flatten)]
     pub target: Target,
@@ -151,6 +192,9 @@ pub struct Load {
     /// Customers who place them
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = whole::<1, 100_000>)]
     pub buyers: u32,
+    /// Connections that all buyers share; more buyers than connections queue
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = whole::<1, 10_000>)]
+    pub connections: u32,
     /// Which shop.
     #[command(flatten)]
     pub target: Target,
@@ -248,9 +292,13 @@ mod tests {
         assert!(parse("commerce").unwrap().command.is_none());
         let cli = parse("commerce --api-port 0 --data-dir d").unwrap();
         assert_eq!(cli.global.api_port, Some(0));
-        for line in ["commerce up --api-port 7", "commerce --api-port 7 up", "commerce --api-port 7"] {
-            let cli = parse(line).unwrap();
-            assert_eq!(cli.global.api_port, Some(7), "{line}");
+        let ports = "--api-port 7 --collector-port 8 --gateway-port 9";
+        for line in
+            [format!("commerce up {ports}"), format!("commerce {ports} up"), format!("commerce {ports}")]
+        {
+            let cli = parse(&line).unwrap();
+            let Global { api_port, collector_port, gateway_port, .. } = cli.global;
+            assert_eq!((api_port, collector_port, gateway_port), (Some(7), Some(8), Some(9)), "{line}");
             assert!(matches!(cli.command, None | Some(Command::Up(_))), "{line}");
         }
     }
@@ -269,7 +317,7 @@ mod tests {
         let Some(Command::FlashSale(sale)) = parse("commerce flash-sale --ephemeral").unwrap().command else {
             panic!("no flash sale");
         };
-        assert_eq!((sale.buyers, sale.stock, sale.target.connections), (2_000, 100, 256));
+        assert_eq!((sale.buyers, sale.stock, sale.connections), (2_000, 100, 256));
     }
 
     #[test]
@@ -313,7 +361,9 @@ mod tests {
             let (own, common) = text.split_once("Common options:").unwrap();
             assert!(common.contains("--config") && common.contains("--data-dir"), "{text}");
             assert!(!own.contains("--config <") && !own.contains("--data-dir <"), "{text}");
-            assert_eq!(text.contains("--api-port"), command == "up", "{text}");
+            for port in ["--api-port", "--collector-port", "--gateway-port"] {
+                assert_eq!(text.contains(port), command == "up", "{text}");
+            }
         }
     }
 }

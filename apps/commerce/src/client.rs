@@ -75,6 +75,11 @@ impl<'a> Call<'a> {
         Self { method: Method::POST, path, token: None, key: None, body: Some(body) }
     }
 
+    /// PUT `path` without a body.
+    pub const fn put(path: &'a str) -> Self {
+        Self { method: Method::PUT, path, token: None, key: None, body: None }
+    }
+
     /// Sends a session's token.
     pub const fn token(mut self, token: &'a str) -> Self {
         self.token = Some(token);

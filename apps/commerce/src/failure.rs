@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use commerce_api::app::StartError;
-use commerce_api::config::ConfigError;
 use commerce_api_application::AccountError;
 use commerce_api_application::ports::StorageError;
+use commerce_config::ConfigError;
 use commerce_database::DatabaseError;
 use commerce_telemetry::LoggingError;
 

@@ -1,18 +1,23 @@
 //! The `commerce` command: every app in one process, and what its operators need.
 
+mod apps;
+mod audit;
 mod banner;
 mod cli;
 mod client;
 mod commands;
 mod console;
 mod data_dir;
+mod demo;
 mod failure;
 mod mode;
 mod patience;
 mod sale;
+mod settings;
 mod setup;
 mod shop;
 mod signals;
+mod target;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use commerce_api::app::Platform;
-use commerce_api::config::{Config, secrets};
+use commerce_api::config::Config;
+use commerce_config::secrets;
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "shop.mode";

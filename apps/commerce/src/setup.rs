@@ -5,28 +5,29 @@ use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use commerce_api::app::Platform;
-use commerce_api::config::{self, Config, Loaded};
+use commerce_api::config::Config;
 
 use crate::cli::Global;
 use crate::data_dir;
 use crate::failure::Failure;
 use crate::mode;
+use crate::settings::{self, Loaded, Settings};
 
 /// What every `SQLite` file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Reads the configuration.
 pub fn configuration(global: &Global) -> Result<Loaded, Failure> {
-    Ok(config::load(&global.sources())?)
+    Ok(settings::load(&global.sources())?)
 }
 
 /// Configuration and logs of an operator's command: where nobody asked for more, only warnings are logged.
-pub fn for_operator(global: &Global) -> Result<Config, Failure> {
-    let Loaded { config, origins } = configuration(global)?;
+pub fn for_operator(global: &Global) -> Result<Settings, Failure> {
+    let Loaded { settings, origins } = configuration(global)?;
     let asked = origins.iter().any(|origin| origin.key == "log.filter" && origin.source != "default");
-    let filter = if asked { config.log.filter.as_str() } else { "warn" };
-    commerce_telemetry::logging::init(config.log.format, filter)?;
-    Ok(config)
+    let filter = if asked { settings.api.log.filter.as_str() } else { "warn" };
+    commerce_telemetry::logging::init(settings.api.log.format, filter)?;
+    Ok(settings)
 }
 
 /// Opens the database, making it where there is none. For commands that answer no requests.

@@ -107,12 +107,15 @@ pub struct Shop {
 impl Shop {
     /// Buyers that one request may ask for.
     pub const BUYERS_MAX: usize = 10_000;
-    /// Tries of a request that may be repeated.
-    const TRIES: u32 = 12;
 
     /// The shop that `client` talks to.
     pub const fn new(client: Client) -> Self {
         Self { client }
+    }
+
+    /// What it is asked with.
+    pub const fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Where it may listen: all that its name resolves to.
@@ -150,9 +153,22 @@ impl Shop {
         price: i64,
         stock: u32,
     ) -> Result<i64, ShopError> {
+        self.add_named_product(admin, brand, code, &format!("Measured {code}"), price, stock).await
+    }
+
+    /// Adds a product of that name; its id.
+    pub async fn add_named_product(
+        &self,
+        admin: &str,
+        brand: i64,
+        code: &str,
+        name: &str,
+        price: i64,
+        stock: u32,
+    ) -> Result<i64, ShopError> {
         let body = json!({
             "code": code,
-            "name": format!("Measured {code}"),
+            "name": name,
             "description": "Made for a measurement.",
             "brandId": brand,
             "price": price,
@@ -160,6 +176,21 @@ impl Shop {
         });
         let call = Call::post("/api/v1/products", bytes(&body)).token(admin);
         Ok(self.ask::<Added>("adding a product", call).await?.id)
+    }
+
+    /// Adds a coupon that takes `amount` won off any order at any time; its id.
+    pub async fn add_coupon(&self, admin: &str, code: &str, amount: i64) -> Result<i64, ShopError> {
+        let body = json!({
+            "code": code,
+            "name": format!("{amount} won off"),
+            "kind": "AMOUNT",
+            "amount": amount,
+            "minimumTotal": 0,
+            "validFrom": "2020-01-01T00:00:00Z",
+            "validUntil": "2100-01-01T00:00:00Z",
+        });
+        let call = Call::post("/api/v1/coupons", bytes(&body)).token(admin);
+        Ok(self.ask::<Added>("adding a coupon", call).await?.id)
     }
 
     /// Makes buyers with so many points each.
@@ -202,28 +233,35 @@ impl Shop {
         Ok(self.ask::<Balance>("reading a balance", call).await?.balance)
     }
 
-    /// Asks until there is an answer other than 503. Reads are safe to repeat; a preparation that is repeated after a
-    /// broken connection may find its own work done, and then fails and says so.
     async fn ask<T: DeserializeOwned>(&self, what: &'static str, call: Call<'_>) -> Result<T, ShopError> {
-        let mut tries = 1;
-        let reply = loop {
-            let pause = match self.client.send(&call).await {
-                Ok(reply) if !is_busy(&reply) || tries == Self::TRIES => break reply,
-                Ok(reply) => backoff(tries, u64::from(tries), reply.retry_after),
-                Err(source) if tries == Self::TRIES || !is_worth_repeating(&source) => {
-                    return Err(ShopError::Client { what, source });
-                }
-                Err(_) => backoff(tries, u64::from(tries), None),
-            };
-            tries += 1;
-            tokio::time::sleep(pause).await;
-        };
+        let reply = answer(&self.client, what, &call).await?;
         if !reply.status.is_success() {
             let code = code_of(&reply);
             let hint = hint(&code);
             return Err(ShopError::Refused { what, status: reply.status.as_u16(), code, hint });
         }
         serde_json::from_slice(&reply.body).map_err(|source| ShopError::Form { what, source })
+    }
+}
+
+/// Tries of a request that may be repeated.
+const TRIES: u32 = 12;
+
+/// Asks until there is an answer other than 503, or patience ends. Reads and what has an `Idempotency-Key` are safe to
+/// repeat; anything else that is repeated after a broken connection may find its own work done, and is told so.
+pub async fn answer(client: &Client, what: &'static str, call: &Call<'_>) -> Result<Reply, ShopError> {
+    let mut tries = 1;
+    loop {
+        let pause = match client.send(call).await {
+            Ok(reply) if !is_busy(&reply) || tries == TRIES => return Ok(reply),
+            Ok(reply) => backoff(tries, u64::from(tries), reply.retry_after),
+            Err(source) if tries == TRIES || !is_worth_repeating(&source) => {
+                return Err(ShopError::Client { what, source });
+            }
+            Err(_) => backoff(tries, u64::from(tries), None),
+        };
+        tries += 1;
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, Table};
 use commerce_api_application::ports::{AuditReport, FindingState};
 use serde_json::{Map, Value, json};
 
+use crate::audit;
 use crate::cli::{Audit, Global};
 use crate::console;
 use crate::failure::Failure;
@@ -26,11 +27,8 @@ pub async fn run(global: &Global, options: &Audit) -> Result<ExitCode, Failure> 
 }
 
 async fn recount(global: &Global, options: &Audit) -> Result<AuditReport, Failure> {
-    let config = setup::for_operator(global)?;
-    let platform = setup::open_existing(&config).await?;
-    let report = platform.audit.audit(platform.clock.now(), options.settled).await;
-    platform.database.close().await;
-    Ok(report?)
+    let settings = setup::for_operator(global)?;
+    audit::recount(&settings, options.settled).await
 }
 
 const fn state_name(state: FindingState) -> &'static str {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use commerce_api::app::Platform;
-use commerce_api::config::secrets;
+use commerce_config::secrets;
 
 use crate::cli::{Backup, Global};
 use crate::console;
@@ -15,7 +15,7 @@ use crate::setup;
 
 /// Copies the database as of one instant, the secrets that belong to it, and whose it is, so that the copy is a data directory.
 pub async fn run(global: &Global, options: &Backup) -> Result<ExitCode, Failure> {
-    let config = setup::for_operator(global)?;
+    let config = setup::for_operator(global)?.api;
     let dir = &options.dir;
     let platform = setup::open_existing(&config).await?;
     require_empty(dir)?;

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use commerce_api::config::Origin;
+use commerce_config::Origin;
 
 use crate::cli::Global;
 use crate::console;

@@ -11,6 +11,7 @@ mod user;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, ConfigCommand, User};
+use crate::demo;
 use crate::failure::Failure;
 use crate::sale;
 use crate::signals::Stop;
@@ -29,6 +30,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let work = async {
         match &command {
             Command::Up(_) => Ok(ExitCode::SUCCESS),
+            Command::Demo(options) => demo::demo(global, options).await,
             Command::FlashSale(options) => sale::flash_sale(global, options).await,
             Command::Load(options) => sale::load(global, options).await,
             Command::Audit(options) => audit::run(global, options).await,

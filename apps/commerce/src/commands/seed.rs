@@ -14,7 +14,7 @@ const CHUNK: usize = 1_000;
 
 /// Adds the generated products that are missing, in chunks.
 pub async fn run(global: &Global, options: &Seed) -> Result<ExitCode, Failure> {
-    let config = setup::for_operator(global)?;
+    let config = setup::for_operator(global)?.api;
     let platform = setup::open_existing(&config).await?;
     let count = usize::try_from(options.products).unwrap_or(usize::MAX);
     // Drawn on standard error, and only where that is a terminal.

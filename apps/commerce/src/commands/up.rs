@@ -20,7 +20,7 @@ use crate::signals::Stop;
 /// Starts the shop and runs until a signal.
 pub async fn run(global: &Global) -> Result<ExitCode, Failure> {
     let started_at = Instant::now();
-    let config = setup::configuration(global)?.config;
+    let config = setup::configuration(global)?.settings.api;
     commerce_telemetry::logging::init(config.log.format, &config.log.filter)?;
     config.require_own_secrets()?;
     let mut stop = Stop::listen()?;

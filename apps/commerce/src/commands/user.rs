@@ -13,7 +13,7 @@ use crate::setup;
 
 /// Makes an account of any role.
 pub async fn create(global: &Global, options: &CreateUser) -> Result<ExitCode, Failure> {
-    let config = setup::for_operator(global)?;
+    let config = setup::for_operator(global)?.api;
     // Whoever forgets the configuration of a shop is told before an account is made with other settings.
     data_dir::refuse_file(&config.data_dir)?;
     mode::require(&config)?;

@@ -12,11 +12,11 @@ use super::buyer::{self, Answer, Attempt};
 use super::judge::{After, Facts, Totals};
 use super::measure::{Counts, Latencies};
 use super::report::Report;
-use super::target::{self, Opened};
 use crate::cli::{FlashSale, Global};
 use crate::console;
 use crate::failure::Failure;
 use crate::shop::{Buyer, Shop, ShopError};
+use crate::target::{self, Opened};
 
 /// What the piece costs, in won.
 const PRICE: i64 = 10_000;
@@ -27,7 +27,7 @@ pub(super) const READS: usize = 64;
 
 /// Runs a flash sale and prints what came of it.
 pub async fn flash_sale(global: &Global, options: &FlashSale) -> Result<ExitCode, Failure> {
-    let opened = target::open(global, &options.target).await?;
+    let opened = target::open(global, &options.target, options.connections).await?;
     let report = run(&opened, options).await?;
     opened.close().await?;
     console::line(&if options.target.json { report.json() } else { report.text() });

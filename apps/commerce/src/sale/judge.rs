@@ -2,8 +2,8 @@
 
 use super::buyer::Answer;
 use super::measure::Counts;
-use super::target::AuditVerdict;
 use crate::shop::Order;
+use crate::target::AuditVerdict;
 
 /// Sums over the orders that were told PAID.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

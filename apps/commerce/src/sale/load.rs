@@ -13,18 +13,18 @@ use super::flash::{READS, points_of};
 use super::judge::{After, Facts, Totals};
 use super::measure::{Counts, Latencies};
 use super::report::Report;
-use super::target::{self, Opened};
 use crate::cli::{Global, Load};
 use crate::console;
 use crate::failure::Failure;
 use crate::shop::{Buyer, Shop};
+use crate::target::{self, Opened};
 
 /// What each product costs, in won.
 const PRICE: i64 = 1_000;
 
 /// Runs a load and prints what came of it.
 pub async fn load(global: &Global, options: &Load) -> Result<ExitCode, Failure> {
-    let opened = target::open(global, &options.target).await?;
+    let opened = target::open(global, &options.target, options.connections).await?;
     let report = run(&opened, options).await?;
     opened.close().await?;
     console::line(&if options.target.json { report.json() } else { report.text() });
@@ -51,7 +51,7 @@ async fn run(opened: &Opened, options: &Load) -> Result<Report, Failure> {
 
     let started_at = Instant::now();
     let mut workers = JoinSet::new();
-    for _ in 0..options.target.connections.min(options.orders) {
+    for _ in 0..options.connections.min(options.orders) {
         workers.spawn(Arc::clone(&work).run());
     }
     let mut done = Done::new();

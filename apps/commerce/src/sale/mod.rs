@@ -6,7 +6,6 @@ mod judge;
 mod load;
 mod measure;
 mod report;
-mod target;
 
 pub use flash::flash_sale;
 pub use load::load;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::judge::Facts;
 use super::measure::{LatencySummary, per_second};
-use super::target::AuditVerdict;
+use crate::target::AuditVerdict;
 
 /// What is printed of a run.
 pub struct Report {

@@ -1,0 +1,192 @@
+//! The shop that a walk, a sale or a load is run against: one of its own, or a running one.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use commerce_api::app::{Platform, demo};
+use commerce_api_application::ports::{AuditReport, FindingState};
+use commerce_config::Sources;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::apps::Apps;
+use crate::audit;
+use crate::banner::base_url;
+use crate::cli::{Global, Target};
+use crate::client::{Client, ClientError};
+use crate::data_dir;
+use crate::failure::Failure;
+use crate::settings::{self, Settings};
+use crate::setup;
+use crate::shop::{Shop, ShopError};
+
+/// The shop of a run.
+pub struct Opened {
+    /// The shop over HTTP.
+    pub shop: Arc<Shop>,
+    /// Token of the administrator.
+    pub admin: String,
+    /// Where it is, for people.
+    pub place: String,
+    /// Where its API listens.
+    pub url: String,
+    /// Its settings, as far as they are known here: those of its own shop, or those of this command line.
+    pub settings: Settings,
+    own: Option<Own>,
+}
+
+/// A shop that was started for this run.
+struct Own {
+    apps: Apps,
+    dir: TempDir,
+}
+
+/// What an audit said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditVerdict {
+    /// No rule is broken.
+    Clean,
+    /// So many are.
+    Violated(usize),
+    /// The data is not at hand.
+    NotRun,
+}
+
+impl AuditVerdict {
+    /// The verdict of a report.
+    pub fn of(report: &AuditReport) -> Self {
+        if report.is_violated() { Self::Violated(report.findings.len()) } else { Self::Clean }
+    }
+}
+
+/// How often is looked whether the books are at rest.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Starts or finds the shop, and logs in as its administrator.
+pub async fn open(global: &Global, target: &Target, connections: u32) -> Result<Opened, Failure> {
+    let mut settings = setup::for_operator(global)?;
+    let (login, password) = match &target.admin {
+        Some(login) => (login.clone(), setup::password_from_stdin()?),
+        None => (demo::ADMIN.login_id.to_owned(), demo::ADMIN.password.to_owned()),
+    };
+    let own = if target.ephemeral { Some(start(&mut settings).await?) } else { None };
+    let url = match (&own, &target.url) {
+        (Some(own), _) => base_url(own.apps.api_addr()),
+        (None, Some(url)) => url.clone(),
+        (None, None) => base_url((settings.api.api.bind, settings.api.api.port).into()),
+    };
+    let shop = Arc::new(Shop::new(client(&url, connections)?));
+    shop.health().await?;
+    let admin = shop.log_in(&login, &password).await?;
+    let place = match &own {
+        Some(own) => format!("a shop of its own in {}", own.dir.path().display()),
+        None => url.clone(),
+    };
+    Ok(Opened { shop, admin, place, url, settings, own })
+}
+
+/// A client of the app at `url`.
+pub fn client(url: &str, connections: u32) -> Result<Client, Failure> {
+    match Client::new(url, usize::try_from(connections).unwrap_or(usize::MAX)) {
+        Ok(client) => Ok(client),
+        Err(error @ ClientError::Url(_)) => Err(Failure::Usage(error.to_string())),
+        Err(source) => Err(ShopError::Client { what: "reaching the shop", source }.into()),
+    }
+}
+
+/// Starts a durable demonstration on temporary data and free ports. The environment counts, a file does not.
+async fn start(settings: &mut Settings) -> Result<Own, Failure> {
+    let dir = tempfile::Builder::new()
+        .prefix("commerce-")
+        .tempdir()
+        .map_err(Failure::io("no temporary directory can be made"))?;
+    let sources = Sources { environment: Sources::process_environment(), ..Sources::default() };
+    *settings = settings::load(&sources)?.settings;
+    settings.api.data_dir = dir.path().to_owned();
+    settings.api.api.bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    settings.api.api.port = 0;
+    settings.api.database.durable = true;
+    settings.collector.collector.bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    settings.collector.collector.port = 0;
+    settings.simulator.simulator.port = 0;
+    let platform = Platform::open(&settings.api).await?;
+    demo::seed(&platform, 0).await?;
+    let apps = Apps::start(platform, settings).await?;
+    Ok(Own { apps, dir })
+}
+
+impl Opened {
+    /// Where the collector listens: that of its own shop, or the configured port of the shop's host.
+    pub fn collector_url(&self) -> String {
+        let configured = &self.settings.collector.collector;
+        match &self.own {
+            Some(own) => base_url(own.apps.collector_addr()),
+            None => {
+                let host =
+                    self.shop.client().authority().rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
+                format!("http://{host}:{}", configured.port)
+            }
+        }
+    }
+
+    /// Where the simulator of the gateway listens that this shop uses; none where it is not of our own making.
+    pub fn simulator_addr(&self) -> Option<SocketAddr> {
+        self.own.as_ref()?.apps.simulator_addr()
+    }
+
+    /// Audits the shop where its data is at hand: its own, or the data directory that says it belongs to this server.
+    pub async fn audit(&self) -> Result<AuditVerdict, Failure> {
+        if !self.is_at_hand().await {
+            return Ok(AuditVerdict::NotRun);
+        }
+        Ok(AuditVerdict::of(&audit::recount(&self.settings, false).await?))
+    }
+
+    /// The same once nothing lags any more, or `wait` is over: `clean`, or what is wrong.
+    pub async fn audit_settled(&self, wait: Duration) -> Result<String, Failure> {
+        if !self.is_at_hand().await {
+            return Ok("not run: the shop's data is not at hand; run `commerce audit` with its --data-dir"
+                .to_owned());
+        }
+        let give_up_at = Instant::now() + wait;
+        loop {
+            let report = audit::recount(&self.settings, false).await?;
+            let is_pending = report.findings.iter().any(|finding| finding.state == FindingState::Pending);
+            if is_pending && !report.is_violated() && Instant::now() < give_up_at {
+                sleep(LOOK_EVERY).await;
+                continue;
+            }
+            return Ok(verdict(&audit::recount(&self.settings, true).await?));
+        }
+    }
+
+    async fn is_at_hand(&self) -> bool {
+        let config = &self.settings.api;
+        self.own.is_some()
+            || (data_dir::belongs_to(&config.data_dir, &self.shop.addresses().await)
+                && setup::database_file(config).is_file())
+    }
+
+    /// Stops a shop that was started for this run, and removes its data.
+    pub async fn close(self) -> Result<(), Failure> {
+        let Some(own) = self.own else { return Ok(()) };
+        // Connections that stay open would be waited for.
+        drop(self.shop);
+        own.apps.stop().await;
+        own.dir.close().map_err(Failure::io("the temporary data was not removed"))
+    }
+}
+
+fn verdict(report: &AuditReport) -> String {
+    match report.findings.first() {
+        None => "clean".to_owned(),
+        Some(first) => format!(
+            "VIOLATED: {} findings, first invariant {}: {}: {}",
+            report.findings.len(),
+            first.invariant,
+            first.subject,
+            first.detail
+        ),
+    }
+}
