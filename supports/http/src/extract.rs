@@ -11,6 +11,6 @@ mod whole_number;
 
 pub use body::{BODY_BYTES_MAX, BODY_READ_MAX, BodyDeadline, BodyLimit};
 pub use headers::{IDEMPOTENCY_KEY, IdempotencyKey, IfMatch, etag};
-pub use json::{JSON_DEPTH_MAX, Json, JsonBytes};
+pub use json::{JSON_DEPTH_MAX, Json, JsonBytes, RawJson};
 pub use params::{Path, Query};
 pub use whole_number::whole_number;

@@ -14,7 +14,8 @@ pub mod track;
 pub use context::{EntropySource, RequestContext};
 pub use cursor::{Page, PageLimit};
 pub use extract::{
-    BodyDeadline, BodyLimit, IdempotencyKey, IfMatch, Json, JsonBytes, Path, Query, etag, whole_number,
+    BodyDeadline, BodyLimit, IdempotencyKey, IfMatch, Json, JsonBytes, Path, Query, RawJson, etag,
+    whole_number,
 };
 pub use policy::{
     AccessGate, AuthUnavailable, Authenticator, BearerToken, Caller, MaybeCaller, Policy, PolicyTable,

@@ -25,6 +25,8 @@ pub enum Policy {
     Owner,
     /// Administrators.
     Admin,
+    /// Another system, which proves itself by a signature over the body; the handler checks it before anything else.
+    Signed,
 }
 
 impl Policy {
@@ -35,6 +37,7 @@ impl Policy {
             "CUSTOMER" => Some(Self::Customer),
             "OWNER" => Some(Self::Owner),
             "ADMIN" => Some(Self::Admin),
+            "SIGNED" => Some(Self::Signed),
             _ => None,
         }
     }
@@ -46,6 +49,7 @@ impl Policy {
             Self::Customer => "CUSTOMER",
             Self::Owner => "OWNER",
             Self::Admin => "ADMIN",
+            Self::Signed => "SIGNED",
         }
     }
 }
@@ -173,7 +177,7 @@ mod tests {
 
     #[test]
     fn names_and_policies_match() {
-        for policy in [Policy::Anyone, Policy::Customer, Policy::Owner, Policy::Admin] {
+        for policy in [Policy::Anyone, Policy::Customer, Policy::Owner, Policy::Admin, Policy::Signed] {
             assert_eq!(Policy::parse(policy.name()), Some(policy));
         }
     }

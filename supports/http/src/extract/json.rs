@@ -29,6 +29,18 @@ pub struct JsonBytes<T> {
     pub raw: Bytes,
 }
 
+/// A body that says that it is JSON, unread: for signatures, which are checked before anything is believed of it.
+#[derive(Debug, Clone)]
+pub struct RawJson(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawJson {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        read_json(request).await.map(Self)
+    }
+}
+
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
@@ -148,6 +160,7 @@ mod tests {
         Router::new()
             .route("/orders", post(|Json(order): Json<Order>| async { Json(order) }))
             .route("/raw", post(|body: JsonBytes<Order>| async move { body.raw }))
+            .route("/unread", post(|RawJson(body): RawJson| async move { body }))
     }
 
     async fn post_to(path: &str, content_type: &str, body: impl Into<Body>) -> (StatusCode, Value) {
@@ -176,10 +189,17 @@ mod tests {
 
     #[tokio::test]
     async fn raw_bytes_are_kept_as_they_came() {
+        let send = async |path: &str, body: &'static str| {
+            let request = Request::post(path).header(CONTENT_TYPE, "application/json").body(Body::from(body));
+            testing::text(testing::send(&app(), request.unwrap()).await).await
+        };
         let body = r#"{ "lines" : [ ] }"#;
-        let request =
-            Request::post("/raw").header(CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap();
-        assert_eq!(testing::text(testing::send(&app(), request).await).await, body);
+        assert_eq!(
+            (send("/raw", body).await, send("/unread", body).await),
+            (body.to_owned(), body.to_owned())
+        );
+        assert_eq!(send("/unread", "not JSON").await, "not JSON");
+        assert_eq!(post_to("/unread", "text/plain", body).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 
     #[tokio::test]

@@ -72,7 +72,7 @@ impl AccessGate {
             caller = Some(principal);
         }
         match (policy, caller) {
-            (Policy::Anyone, _) | (Policy::Customer | Policy::Owner, Some(_)) => Ok(request),
+            (Policy::Anyone | Policy::Signed, _) | (Policy::Customer | Policy::Owner, Some(_)) => Ok(request),
             (Policy::Admin, Some(principal)) if principal.admin => Ok(request),
             (Policy::Admin, Some(_)) => Err(Problem::forbidden()),
             (Policy::Customer | Policy::Owner | Policy::Admin, None) => {
@@ -158,6 +158,7 @@ mod tests {
                 entry("customer", Policy::Customer),
                 entry("owner/{id}", Policy::Owner),
                 entry("admin", Policy::Admin),
+                entry("signed", Policy::Signed),
             ]
             .into(),
         )
@@ -170,6 +171,7 @@ mod tests {
             .route("/customer", get(|Caller(caller): Caller| async move { caller.user_id.to_string() }))
             .route("/owner/{id}", get(|token: BearerToken| async move { format!("{token:?} {}", token.0) }))
             .route("/admin", get(|| async { "admin" }))
+            .route("/signed", get(|| async { "the handler looks at the signature" }))
             .route("/forgotten", get(|| async { "open by mistake" }));
         Router::new().nest("/api", api).route_layer(from_fn_with_state(gate, enforce))
     }
@@ -195,6 +197,7 @@ mod tests {
             ("customer", [401, 200, 200]),
             ("owner/9", [401, 200, 200]),
             ("admin", [401, 403, 200]),
+            ("signed", [200, 200, 200]),
             ("forgotten", [403, 403, 403]),
             ("nowhere", [404, 404, 404]),
         ];

@@ -1,0 +1,6 @@
+//! The gateway's client against a server that misbehaves, and against the real simulator.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod scripted;
+mod wire;
