@@ -1,4 +1,15 @@
 //! commerce-collector: follows the shop's events, counts each exactly once, and publishes the ranking boards.
 
 pub mod application;
+mod error;
 pub mod infrastructure;
+pub mod interfaces;
+mod operator;
+mod options;
+mod running;
+
+pub use application::{ConsumerOptions, ConsumerState, ProjectorOptions, Status};
+pub use commerce_collector_domain::Weights;
+pub use error::StartError;
+pub use options::Options;
+pub use running::{Collector, Running};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commerce_bus::{BusError, EventBus, GroupConsumer};
+use commerce_bus::{BusError, EventBus, GroupConsumer, TopicSpec};
 use commerce_contracts::topics;
 use commerce_runtime::{BusinessZone, Clock};
 use tokio::sync::watch;
@@ -96,6 +96,11 @@ impl Consumer {
     }
 
     async fn membership(self: &Arc<Self>, stop: &mut watch::Receiver<bool>) -> Outcome {
+        let wanted = |name: &&'static str| TopicSpec { name, partitions: topics::PARTITIONS };
+        let wanted: Vec<_> = topics::ALL.iter().map(wanted).collect();
+        if let Err(error) = self.bus.ensure_topics(&wanted).await {
+            return lost(&error);
+        }
         let mut group = match self.bus.join(GROUP, topics::ALL).await {
             Ok(group) => group,
             Err(error) => return lost(&error),

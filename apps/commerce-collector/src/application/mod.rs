@@ -8,13 +8,15 @@ pub mod metrics;
 mod partition;
 pub mod ports;
 pub mod projector;
+mod rankings;
 mod settle;
 mod state;
 
 pub use consumer::{Consumer, ConsumerOptions};
-pub use failure::Halt;
-pub use lag::LagWatch;
+pub use failure::{Chain, Halt};
+pub use lag::{LagWatch, PartitionProgress};
 pub use projector::{Projector, ProjectorOptions};
+pub use rankings::Rankings;
 pub use state::{ConsumerState, Status};
 
 /// Consumer group, and the name that events are handled under.

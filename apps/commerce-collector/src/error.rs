@@ -1,0 +1,56 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use commerce_database::DatabaseError;
+
+/// Why the collector does not start: what, where, and how to fix it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be opened.
+    #[error("the collector's database {} cannot be opened: {source}", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: DatabaseError,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("the collector's database {} cannot be migrated: {source}", path.display())]
+    Migrate {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: DatabaseError,
+    },
+    /// Something listens there already.
+    #[error(
+        "{addr} is taken by another program; stop it, or choose another port for the collector with \
+         `--collector-port` or COMMERCE_COLLECTOR__PORT (0 takes a free one)"
+    )]
+    PortTaken {
+        /// The address asked for.
+        addr: SocketAddr,
+    },
+    /// The address cannot be listened on.
+    #[error("the collector cannot listen on {addr}: {source}; check `collector.bind` and `collector.port`")]
+    Bind {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An option has a value that nothing could run with.
+    #[error("{option} must be {allowed}")]
+    Option {
+        /// Which.
+        option: &'static str,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// A route says not who may call it: our own bug.
+    #[error(transparent)]
+    Routes(#[from] crate::interfaces::Unguarded),
+    /// Metrics cannot be recorded.
+    #[error("metrics cannot be recorded: {0}")]
+    Metrics(#[from] commerce_telemetry::MetricsError),
+}

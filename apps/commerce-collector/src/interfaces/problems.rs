@@ -1,0 +1,51 @@
+//! Problems as the `OpenAPI` document describes them.
+
+use commerce_http::ProblemDocument;
+use commerce_http::problem::PROBLEM_JSON;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr};
+use utoipa::{IntoParams, ToSchema};
+
+/// A status and the codes that come with it.
+fn response((status, codes): (u16, &str)) -> (String, RefOr<Response>) {
+    let schema = Ref::from_schema_name(ProblemDocument::name());
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let response = ResponseBuilder::new().description(codes).content(PROBLEM_JSON, content).build();
+    (status.to_string(), RefOr::T(response))
+}
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident { $($status:literal => $codes:expr),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl utoipa::IntoResponses for $name {
+            fn responses() -> std::collections::BTreeMap<String, RefOr<Response>> {
+                [$(($status, $codes)),+].into_iter().map(response).collect()
+            }
+        }
+    )+};
+}
+
+problems! {
+    /// Every operation: a bad token is refused also where none is needed.
+    Always {
+        401 => "AUTHENTICATION_REQUIRED, INVALID_TOKEN",
+        500 => "INTERNAL_ERROR",
+        503 => "STORAGE_UNAVAILABLE, SESSIONS_UNAVAILABLE",
+    }
+    /// Operations with path or query parameters.
+    BadParameter { 400 => "INVALID_PARAMETER, UNKNOWN_PARAMETER, INVALID_CURSOR" }
+    /// Operations of administrators.
+    AdminOnly { 403 => "ACCESS_DENIED" }
+}
+
+/// The product in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its document is used")]
+pub struct ProductInPath {
+    /// Which product.
+    #[param(minimum = 1, example = 7)]
+    id: i64,
+}

@@ -1,0 +1,25 @@
+//! Version 1 of the API.
+
+mod dead_letters;
+mod lag;
+mod metrics;
+mod rankings;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{Facades, docs};
+
+/// What handlers share.
+type Shared = Arc<Facades>;
+
+/// A route and what it says of itself; only such routes exist.
+type Routes = OpenApiRouter<Shared>;
+
+/// Every route.
+pub fn router() -> Routes {
+    [rankings::routes(), metrics::routes(), dead_letters::routes(), lag::routes()]
+        .into_iter()
+        .fold(Routes::with_openapi(docs::frame()), Routes::merge)
+}

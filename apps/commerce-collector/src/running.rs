@@ -1,0 +1,224 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt as _;
+use chrono::NaiveDate;
+use commerce_boards::{BoardOptions, BoardReader};
+use commerce_bus::EventBus;
+use commerce_collector_domain::Weights;
+use commerce_database::{Database, SqliteOptions};
+use commerce_http::{Authenticator, EntropySource};
+use commerce_runtime::{Clock, fill_random, uuid_v7};
+use commerce_telemetry::{Readiness, metrics};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::application::metrics::describe;
+use crate::application::ports::StoreError;
+use crate::application::projector::rank;
+use crate::application::{Consumer, ConsumerState, GROUP, LagWatch, Projector, Rankings};
+use crate::error::StartError;
+use crate::infrastructure::{SqlCollector, migrate};
+use crate::interfaces::{self, Facades};
+use crate::{Options, operator};
+
+/// The collector's database, open and migrated. Nothing runs yet, so the operator's commands use it as well.
+#[derive(Clone, Debug)]
+pub struct Collector {
+    /// How it runs.
+    pub options: Options,
+    /// The OLAP database.
+    pub database: Database,
+}
+
+impl Collector {
+    /// Opens the database and brings its schema up to date.
+    pub async fn open(options: Options, clock: &dyn Clock) -> Result<Self, StartError> {
+        let wrong = |option, allowed| Err(StartError::Option { option, allowed });
+        let Weights { view, like, order } = options.projector.weights;
+        if [view, like, order].iter().any(|weight| !(0..=Weights::MAX).contains(weight)) {
+            return wrong("the weight of a view, like or order", "0 to 1,000,000 tenths");
+        }
+        if options.consumer.batch_max == 0 {
+            return wrong("the size of a batch", "at least 1");
+        }
+        let path = options.file.clone();
+        let sqlite = SqliteOptions { durable: options.durable, ..SqliteOptions::new(&path) };
+        let database = Database::open_sqlite(sqlite)
+            .await
+            .map_err(|source| StartError::Open { path: path.clone(), source })?;
+        migrate(&database, clock.now_us()).await.map_err(|source| StartError::Migrate { path, source })?;
+        Ok(Self { options, database })
+    }
+
+    /// Derives the boards of a day anew from what was counted.
+    pub async fn rebuild_boards(&self, day: NaiveDate) -> Result<(), StoreError> {
+        rank(&self.store(), day, self.options.projector.weights).await
+    }
+
+    /// Closes the database, for every clone of the handle.
+    pub async fn close(self) {
+        self.database.close().await;
+    }
+
+    fn store(&self) -> SqlCollector {
+        SqlCollector::new(self.database.clone(), GROUP)
+    }
+}
+
+/// The collector at work: consumer, projector and HTTP.
+pub struct Running {
+    addr: SocketAddr,
+    readiness: Readiness,
+    state: ConsumerState,
+    stop_serving: watch::Sender<bool>,
+    stop_counting: watch::Sender<bool>,
+    stop_ranking: watch::Sender<bool>,
+    server: JoinHandle<io::Result<()>>,
+    consumer: JoinHandle<()>,
+    background: JoinSet<()>,
+    database: Database,
+}
+
+struct OsEntropy;
+
+impl EntropySource for OsEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        fill_random(bytes);
+    }
+}
+
+impl Running {
+    /// Requests that were accepted are finished for at most this long when the app stops.
+    const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+    /// Binds the port and starts the consumer, the projector and HTTP on the current runtime. Topics that are missing
+    /// are made.
+    pub fn start(
+        collector: Collector,
+        bus: Arc<dyn EventBus>,
+        authenticator: Arc<dyn Authenticator>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let recorder = metrics::install()?;
+        describe();
+        let options = collector.options.clone();
+        let addr = SocketAddr::new(options.bind, options.port);
+        let listener = listen(addr).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::PortTaken { addr },
+            _ => StartError::Bind { addr, source },
+        })?;
+        let addr = listener.local_addr().map_err(|source| StartError::Bind { addr, source })?;
+        let (readiness, state) = (Readiness::default(), ConsumerState::default());
+        let token = options.scrape_token.clone();
+        let operator = operator::router(
+            collector.database.clone(),
+            state.clone(),
+            authenticator.clone(),
+            token,
+            recorder,
+            readiness.clone(),
+        );
+        let store = Arc::new(collector.store());
+        let lag = LagWatch::new(bus.clone(), store.clone());
+        let boards = BoardReader::of(collector.database.clone(), BoardOptions::default());
+        let facades = Facades {
+            rankings: Rankings::new(boards, clock.clone(), options.zone),
+            queries: store.clone(),
+            lag: lag.clone(),
+            consumer: state.clone(),
+            docs: options.docs,
+        };
+        let router = interfaces::router(facades, Arc::new(OsEntropy), authenticator, operator)?;
+        let (counted, _) = watch::channel(0);
+        let (stop_serving, serving) = watch::channel(false);
+        let (stop_counting, counting) = watch::channel(false);
+        let (stop_ranking, ranking) = watch::channel(false);
+        let owner = uuid_v7(clock.now_us());
+        let projector =
+            Projector { store: store.clone(), clock: clock.clone(), options: options.projector, owner };
+        let mut background = JoinSet::new();
+        background.spawn(projector.run(counted.subscribe(), ranking.clone()));
+        background.spawn(lag.run(ranking));
+        let (zone, options) = (options.zone, options.consumer);
+        let consumer = Consumer { bus, store, clock, zone, options, state: state.clone(), counted };
+        let consumer = tokio::spawn(Arc::new(consumer).run(counting));
+        let server = tokio::spawn(serve(listener, router, serving));
+        let database = collector.database;
+        Ok(Self {
+            addr,
+            readiness,
+            state,
+            stop_serving,
+            stop_counting,
+            stop_ranking,
+            server,
+            consumer,
+            background,
+            database,
+        })
+    }
+
+    /// Where it listens.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// How its consumer is.
+    pub const fn consumer(&self) -> &ConsumerState {
+        &self.state
+    }
+
+    /// Stops: not ready any more, the batches that are being counted are finished and the group is left, the boards are
+    /// brought in step, requests that were accepted are answered, and the database is closed.
+    pub async fn stop(mut self) {
+        self.readiness.set_draining();
+        self.stop_counting.send_replace(true);
+        if let Err(error) = self.consumer.await {
+            tracing::error!(%error, "the consumer failed while stopping");
+        }
+        self.stop_ranking.send_replace(true);
+        while let Some(ended) = self.background.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a background task failed while stopping");
+            }
+        }
+        self.stop_serving.send_replace(true);
+        let abort = self.server.abort_handle();
+        if tokio::time::timeout(Self::DRAIN_MAX, self.server).await.is_err() {
+            tracing::warn!("connections that did not finish in time were cut");
+            abort.abort();
+        }
+        self.database.close().await;
+    }
+}
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restarted app takes its port at once, although connections of the last one linger.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+    // Answers are small: without this each would wait for the acknowledgement of the one before.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was not set");
+        }
+    });
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move {
+            let _ = stop.wait_for(|stop| *stop).await;
+        })
+        .await
+}
