@@ -68,6 +68,11 @@ impl HttpGateway {
         }
     }
 
+    /// Whether the gateway has something under our reference, or does not say.
+    async fn knows(&self, payment: PaymentId) -> bool {
+        self.find_by_reference(payment).await.map_or(true, |found| !found.is_empty())
+    }
+
     fn payment_request(&self, charge: &Charge) -> PaymentRequest {
         PaymentRequest {
             order_id: charge.payment.to_string(),
@@ -111,7 +116,13 @@ impl PaymentGateway for HttpGateway {
             (Repeat::Unsafe, request)
         };
         let read = |answer: &Answer| answer::data(answer).and_then(answer::summary);
-        self.ask(("charge", repeat), request, read).await.map_err(Fault::of_charge)
+        match self.ask(("charge", repeat), request, read).await {
+            // It may refuse the repetition of what it recorded, such as another body under a known key.
+            Err(fault @ Fault::Refused { .. }) if self.knows(charge.payment).await => {
+                Err(ChargeError::Unknown(format!("refused, although something is recorded: {fault:?}")))
+            }
+            end => end.map_err(Fault::of_charge),
+        }
     }
 
     async fn find(&self, key: &str) -> Result<Option<GatewayTransaction>, GatewayError> {

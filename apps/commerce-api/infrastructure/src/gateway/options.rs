@@ -46,7 +46,9 @@ impl GatewayOptions {
     /// outlast it.
     pub fn longest(&self) -> Duration {
         let waits = (1..self.attempts_max).map(|made| super::retry::longest_wait(self.retry_first, made));
-        self.call_timeout.saturating_mul(self.attempts_max.max(1)).saturating_add(waits.sum())
+        let call = self.call_timeout.saturating_mul(self.attempts_max.max(1)).saturating_add(waits.sum());
+        // A charge that is refused is followed by the question whether anything is recorded.
+        call.saturating_mul(2)
     }
 }
 
@@ -106,8 +108,8 @@ mod tests {
     fn the_longest_use_counts_every_attempt_and_wait() {
         let url = gateway_url("http://pg").unwrap();
         let mut options = GatewayOptions::new(url, "1".to_owned(), String::new(), GatewayAbilities::ALL);
-        assert_eq!(options.longest(), Duration::from_millis(3 * 2_000 + 1_250 + 2_500));
+        assert_eq!(options.longest(), 2 * Duration::from_millis(3 * 2_000 + 1_250 + 2_500));
         options.attempts_max = 1;
-        assert_eq!(options.longest(), Duration::from_secs(2));
+        assert_eq!(options.longest(), Duration::from_secs(4));
     }
 }

@@ -175,7 +175,7 @@ async fn under_a_key_that_is_honoured_a_charge_is_repeated_three_times_at_most()
 
 #[tokio::test]
 async fn a_refusal_after_a_silence_proves_nothing() {
-    let server = Scripted::start([Does::Close, fail(400, "card")]).await;
+    let server = Scripted::start([Does::Close, fail(400, "card"), fail(404, "none")]).await;
     let end = client(&server.url, GatewayAbilities::ALL).charge(&charge()).await;
     assert!(matches!(end, Err(ChargeError::Unknown(_))), "{end:?}");
     assert_eq!(server.requests().len(), 2);
@@ -183,10 +183,20 @@ async fn a_refusal_after_a_silence_proves_nothing() {
 
 #[tokio::test]
 async fn only_a_400_in_the_gateways_words_refuses_a_charge() {
-    let server = Scripted::start([fail(400, "cardNo is not a card: 1234-5678-9814-1451")]).await;
+    let refusal = || fail(400, "cardNo is not a card: 1234-5678-9814-1451");
+    let server = Scripted::start([refusal(), fail(404, "none")]).await;
     let end = client(&server.url, GatewayAbilities::ALL).charge(&charge()).await;
     let text = "Bad Request: cardNo is not a card: ****-****-****-1451".to_owned();
     assert_eq!(end, Err(ChargeError::Refused(text)));
+    // Nothing is concluded from a refusal where something is recorded, or might be.
+    let list = format!(
+        r#"{{"orderId":"{REFERENCE}","transactions":[{{"transactionKey":"k1","status":"PENDING","reason":null}}]}}"#
+    );
+    for then in [ok(&list), fail(500, "x")] {
+        let server = Scripted::start([refusal(), then.clone(), then.clone(), then]).await;
+        let end = client(&server.url, GatewayAbilities::ALL).charge(&charge()).await;
+        assert!(matches!(&end, Err(ChargeError::Unknown(text)) if !text.contains("9814")), "{end:?}");
+    }
     for (status, says) in [(404, fail(404, "x")), (409, fail(409, "x"))] {
         let server = Scripted::start([says]).await;
         let end = client(&server.url, GatewayAbilities::NONE).charge(&charge()).await;
