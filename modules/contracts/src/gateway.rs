@@ -166,3 +166,45 @@ pub struct Refund {
     /// Won given back of the transaction in all.
     pub refunded: i64,
 }
+
+/// Our extension: answer of `GET /api/v1/settlements?date=`: what moved on one day of the gateway's zone, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settlements {
+    /// The day, `yyyy-MM-dd`.
+    pub date: String,
+    /// Won captured on it, all pages together.
+    pub captured: i64,
+    /// Won given back on it, all pages together.
+    pub refunded: i64,
+    /// One page of it.
+    pub entries: Vec<SettlementEntry>,
+    /// Where the next page begins, for `after=`; null on the last page.
+    pub next: Option<i64>,
+}
+
+/// A movement of money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettlementEntry {
+    /// Which way.
+    pub kind: SettlementKind,
+    /// Of which transaction.
+    pub transaction_key: String,
+    /// The merchant's reference.
+    pub order_id: String,
+    /// Won, above 0.
+    pub amount: i64,
+    /// When, in microseconds since the epoch.
+    pub at: i64,
+}
+
+/// Which way money moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SettlementKind {
+    /// To the merchant.
+    Capture,
+    /// Back to the buyer.
+    Refund,
+}
