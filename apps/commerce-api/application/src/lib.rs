@@ -12,8 +12,10 @@ pub mod desk;
 mod idempotency;
 mod likes;
 mod orders;
+pub mod payments;
 mod points;
 pub mod ports;
+pub mod relay;
 pub mod schedule;
 mod views;
 

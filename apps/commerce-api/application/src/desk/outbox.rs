@@ -8,9 +8,7 @@ use commerce_contracts::{
 use serde::Serialize;
 
 use crate::ports::OutboxRecord;
-
-/// Relay shards; an aggregate always belongs to the same one.
-const SHARDS: u32 = 16;
+use crate::relay::SHARDS;
 
 /// `timestamp` as RFC 3339 in UTC with microseconds.
 pub(crate) fn rfc3339(timestamp: Timestamp) -> String {

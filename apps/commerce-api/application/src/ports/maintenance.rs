@@ -12,6 +12,15 @@ pub struct Lease {
     pub fence: i64,
 }
 
+/// Which leases may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseTaking {
+    /// Those that nobody holds.
+    Free,
+    /// Also those that another holds: it is known to be dead.
+    Any,
+}
+
 /// Leases, so that of N nodes one runs a task.
 #[async_trait]
 pub trait LeaseStore: Send + Sync + 'static {
@@ -22,7 +31,28 @@ pub trait LeaseStore: Send + Sync + 'static {
         owner: uuid::Uuid,
         now: Timestamp,
         ttl: Duration,
-    ) -> Result<Option<Lease>, StorageError>;
+    ) -> Result<Option<Lease>, StorageError> {
+        let leases = self.acquire_all(&[name], owner, now, ttl, LeaseTaking::Free).await?;
+        Ok(leases.into_iter().next().flatten())
+    }
+
+    /// The same for several names at once, each by itself; as many answers as names, in their order.
+    async fn acquire_all(
+        &self,
+        names: &[&'static str],
+        owner: uuid::Uuid,
+        now: Timestamp,
+        ttl: Duration,
+        taking: LeaseTaking,
+    ) -> Result<Vec<Option<Lease>>, StorageError>;
+
+    /// Ends the leases of `names` that `owner` holds, so that another may take them at once.
+    async fn release(
+        &self,
+        names: &[&'static str],
+        owner: uuid::Uuid,
+        now: Timestamp,
+    ) -> Result<(), StorageError>;
 }
 
 /// Rows that have served their time.

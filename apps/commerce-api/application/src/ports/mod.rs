@@ -28,14 +28,15 @@ pub use catalogue::{
 pub use coupons::{CouponStore, CouponView, IssuedCouponView, NewCoupon};
 pub use error::{BoxError, CommitError, StorageError};
 pub use events::{
-    EventPublisher, OutboxDepth, OutboxRow, OutboxStore, PublishError, PublishedEvent, RelayOptions,
+    AcknowledgedRow, EventPublisher, HeldShard, OutboxDepth, OutboxRow, OutboxStore, PublishError,
+    PublishedEvent, RelayOptions, Stream,
 };
 pub use gateway::{
     CardNumber, Charge, ChargeError, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway,
     TransactionState, TransactionSummary,
 };
 pub use likes::{LikeKey, LikeQueries, LikedProduct, LockedLikes, NewLikes};
-pub use maintenance::{Lease, LeaseStore, Maintenance};
+pub use maintenance::{Lease, LeaseStore, LeaseTaking, Maintenance};
 pub use orders::{OrderFilter, OrderPosition, OrderQueries};
 pub use payments::{
     CallbackInbox, CardCipher, ClaimedCheck, DoesNotOpen, DueRefund, InboxEntry, NextCheck, OpenFilter,

@@ -169,7 +169,10 @@ impl PaymentTraces {
         }
         for (id, before) in &set.dirty_orders {
             let Some(order) = set.snapshot.orders.get(id) else { continue };
-            if !before.1.is_final() && order.payment.status.is_final() {
+            // A final payment with a refund that is due is visited all the same.
+            let is_done = order.payment.status.is_final()
+                && order.payment.duplicates.iter().all(|known| known.refunded);
+            if !before.1.is_final() && is_done {
                 traces.checks_removed.push(order.payment.id);
             }
             if needs_number(*before) && !needs_number((order.status, order.payment.status)) {
@@ -185,9 +188,6 @@ impl PaymentTraces {
                 traces.follow(record, order);
             }
         }
-        // A final payment with a refund that is due is visited all the same.
-        let Self { checks_added, checks_removed, .. } = &mut traces;
-        checks_removed.retain(|payment| !checks_added.contains(payment));
         traces
     }
 

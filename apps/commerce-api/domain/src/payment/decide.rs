@@ -57,7 +57,7 @@ pub enum PaymentCommand {
 /// What follows when the gateway does not know our reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotRecorded {
-    /// The gateway honours keys: the same attempt may be posted again.
+    /// The gateway honours keys: it may be posted again under the same key, while the order waits.
     SendAgain,
     /// The grace period is over and the reference is void: it failed.
     Failed,
@@ -282,8 +282,14 @@ impl Payment {
     ) -> Result<Vec<PaymentEvent>, IllegalMove> {
         let conclusion = match then {
             NotRecorded::SendAgain if order_waits => PaymentEvent::NotFound,
-            // Nobody waits for it any more, so it is not sent again.
-            NotRecorded::SendAgain | NotRecorded::Failed => PaymentEvent::NeverRecorded,
+            // The order closed in between: nothing is sent again, and it is no proof that nothing will be recorded.
+            NotRecorded::SendAgain => {
+                return match self.status {
+                    PaymentStatus::Unknown | PaymentStatus::Requesting => Ok(Vec::new()),
+                    _ => Err(self.illegal("NOT_RECORDED")),
+                };
+            }
+            NotRecorded::Failed => PaymentEvent::NeverRecorded,
         };
         match self.status {
             PaymentStatus::Unknown => Ok(vec![conclusion]),

@@ -1,0 +1,355 @@
+//! One visit of one payment: what its state asks for. Every branch may be cut off at any await and found again by the
+//! next visit.
+
+use std::sync::Arc;
+
+use commerce_api_domain::{
+    CommandKind, NotRecorded, Order, Outcome, Payment, PaymentCommand, PaymentStatus, Refusal, Timestamp,
+};
+
+use super::dispatcher::PaymentDispatcher;
+use super::{facts, metrics};
+use crate::desk::{DeskReply, Submission, SubmitError};
+use crate::ports::{
+    Charge, ChargeError, ClaimedCheck, DueRefund, GatewayError, GatewayTransaction, StorageError,
+    TransactionState, TransactionSummary, Verdict,
+};
+
+/// What follows a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// There is more to do at once.
+    Now,
+    /// Something changed.
+    Soon,
+    /// Nothing changed.
+    Later,
+    /// Nothing changed, and at that moment something can be concluded from it.
+    NoLaterThan(Timestamp),
+    /// Nothing that time would change.
+    Rarely,
+    /// Nobody has to visit it any more.
+    Done,
+}
+
+impl Next {
+    /// The name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Soon => "soon",
+            Self::Later | Self::NoLaterThan(_) => "later",
+            Self::Rarely => "rarely",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// Why a visit brought nothing; the next one tries again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum VisitError {
+    #[error("the gateway gave no answer: {0}")]
+    Gateway(#[from] GatewayError),
+    #[error("the order desk did not take it: {0}")]
+    Submit(#[from] SubmitError),
+    #[error("the order desk refused it: {0}")]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("its card number is not in the vault, or does not open; it cannot be sent and will expire")]
+    NoCard,
+    #[error("the gateway knows no transaction {0}, which it had told of")]
+    Missing(Arc<str>),
+    #[error("the gateway's transaction {key} is not what was asked for ({}); it is not believed", cause.name())]
+    Quarantined { key: Arc<str>, cause: Verdict },
+    #[error("we believe that it was captured under {0}, and the gateway does not say so")]
+    NotCaptured(Arc<str>),
+    #[error("the visit panicked")]
+    Panic,
+}
+
+impl VisitError {
+    /// The name in metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Gateway(_) => "gateway",
+            Self::Submit(_) => "desk",
+            Self::Refused(_) => "refused",
+            Self::Storage(_) => "storage",
+            Self::NoCard => "no_card",
+            Self::Missing(_) => "missing",
+            Self::Quarantined { .. } => "quarantined",
+            Self::NotCaptured(_) => "not_captured",
+            Self::Panic => "panic",
+        }
+    }
+
+    /// Whether waiting will not help by itself.
+    pub const fn needs_attention(&self) -> bool {
+        matches!(
+            self,
+            Self::NoCard
+                | Self::Quarantined { .. }
+                | Self::NotCaptured(_)
+                | Self::Panic
+                | Self::Submit(SubmitError::Failed)
+                | Self::Gateway(GatewayError::Refused(_))
+        )
+    }
+}
+
+type Visiting<T> = Result<T, VisitError>;
+
+/// A visit of a payment that was claimed.
+pub(super) struct Visit<'a> {
+    pub dispatcher: &'a PaymentDispatcher,
+    pub check: &'a ClaimedCheck,
+}
+
+impl Visit<'_> {
+    /// Does what the payment's state asks for.
+    pub async fn run(&self) -> Visiting<Next> {
+        if !self.check.refunds.is_empty() {
+            return self.refund().await;
+        }
+        match self.payment().status {
+            PaymentStatus::Pending => self.send().await,
+            // Whoever finds REQUESTING only asks: it may have been sent.
+            PaymentStatus::Requesting | PaymentStatus::Unknown => self.ask().await,
+            PaymentStatus::Processing => self.follow_transaction().await,
+            PaymentStatus::Success
+            | PaymentStatus::Failed
+            | PaymentStatus::Voided
+            | PaymentStatus::Refunded => self.doubt().await,
+            // Without a refund that is due somebody settles it right now.
+            PaymentStatus::RefundPending => Ok(Next::Later),
+        }
+    }
+
+    const fn payment(&self) -> &Payment {
+        &self.check.payment
+    }
+
+    async fn submit(&self, command: PaymentCommand) -> Visiting<Order> {
+        let kind = CommandKind::Payment { order: self.check.order, command };
+        match self.dispatcher.desk.submit(Submission::internal(kind)).await? {
+            DeskReply::Decided { decision, .. } => match (*decision)? {
+                Outcome::Order(order) => Ok(*order),
+                other => Err(Refusal::Inconsistent(format!("a payment led to {other:?}").into()).into()),
+            },
+            // Only keys are replayed, and this had none.
+            _ => Err(SubmitError::Failed.into()),
+        }
+    }
+
+    /// PENDING: the attempt is committed before the gateway hears of it.
+    async fn send(&self) -> Visiting<Next> {
+        let payment = self.payment();
+        let (Some((brand, _)), Some(sealed)) = (&payment.card, &self.check.card) else {
+            return Err(VisitError::NoCard);
+        };
+        let card = self.dispatcher.cipher.open(sealed).map_err(|_| VisitError::NoCard)?;
+        let attempt = self.submit(PaymentCommand::Send).await?.payment.attempt;
+        let charge = Charge { payment: payment.id, attempt, brand: *brand, card, amount: payment.card_part };
+        match self.dispatcher.gateway.charge(&charge).await {
+            Ok(transaction) => {
+                self.submit(PaymentCommand::Accepted { key: transaction.key.clone() }).await?;
+                match transaction.state {
+                    TransactionState::Pending => Ok(Next::Soon),
+                    _ => self.settle(&transaction.key).await,
+                }
+            }
+            Err(ChargeError::NotSent(cause)) => {
+                tracing::debug!(payment = %payment.id, attempt, cause, "a charge was not sent");
+                self.submit(PaymentCommand::NotSent { attempt, fence: self.check.fence }).await?;
+                Ok(Next::Later)
+            }
+            Err(ChargeError::Unknown(cause)) => {
+                tracing::debug!(payment = %payment.id, attempt, cause, "a charge got no answer");
+                self.submit(PaymentCommand::OutcomeUnknown { attempt }).await?;
+                Ok(Next::Later)
+            }
+            Err(ChargeError::Refused(cause)) => {
+                tracing::warn!(payment = %payment.id, attempt, cause, "the gateway refused a charge");
+                // Of this attempt nothing was recorded; an earlier one may have been.
+                self.conclude_failed(attempt).await
+            }
+        }
+    }
+
+    /// REQUESTING or UNKNOWN: nobody knows whether the gateway has it.
+    async fn ask(&self) -> Visiting<Next> {
+        let (payment, abilities) = (self.payment(), self.dispatcher.gateway.abilities());
+        if !self.check.order_waits && abilities.void {
+            return self.conclude_failed(payment.attempt).await;
+        }
+        let found = self.dispatcher.gateway.find_by_reference(payment.id).await?;
+        if !found.is_empty() {
+            return self.follow(found).await;
+        }
+        if self.check.order_waits && abilities.idempotency {
+            return self.send_again().await;
+        }
+        // Without keys a second POST could be a second charge, and what is not found now may be recorded yet.
+        let over = self.check.since.plus(self.dispatcher.options.not_found_grace);
+        if self.dispatcher.clock.now() < over {
+            return Ok(Next::NoLaterThan(over));
+        }
+        self.conclude_failed(payment.attempt).await
+    }
+
+    /// With keys the POST is repeated at once, under the same key.
+    async fn send_again(&self) -> Visiting<Next> {
+        let (attempt, fence) = (self.payment().attempt, self.check.fence);
+        let again = PaymentCommand::NotRecorded { attempt, fence, then: NotRecorded::SendAgain };
+        let order = self.submit(again).await?;
+        if order.payment.status == PaymentStatus::Pending { self.send().await } else { Ok(Next::Now) }
+    }
+
+    /// Nothing was recorded, and where the gateway can promise it nothing will be: it failed. What was recorded all the
+    /// same is followed.
+    async fn conclude_failed(&self, attempt: i64) -> Visiting<Next> {
+        let (payment, gateway) = (self.payment(), &self.dispatcher.gateway);
+        let found = if gateway.abilities().void {
+            gateway.void(payment.id).await?
+        } else {
+            gateway.find_by_reference(payment.id).await?
+        };
+        if !found.is_empty() {
+            return self.follow(found).await;
+        }
+        let (fence, then) = (self.check.fence, NotRecorded::Failed);
+        self.submit(PaymentCommand::NotRecorded { attempt, fence, then }).await?;
+        Ok(Next::Soon)
+    }
+
+    /// Follows what the gateway has under our reference. Every capture is told to the desk, the oldest first: what is
+    /// beyond the one that counts goes back.
+    async fn follow(&self, found: Vec<TransactionSummary>) -> Visiting<Next> {
+        let is =
+            |wanted: fn(&TransactionState) -> bool| move |known: &&TransactionSummary| wanted(&known.state);
+        let captured = is(|state| *state == TransactionState::Captured);
+        let pending = is(|state| *state == TransactionState::Pending);
+        if found.iter().any(|known| captured(&known)) {
+            for known in found.iter().rev().filter(captured) {
+                self.settle(&known.key).await?;
+            }
+            if found.iter().any(|known| pending(&known)) {
+                self.dispatcher.visit_soon(self.payment().id).await?;
+            }
+            return Ok(Next::Soon);
+        }
+        if let Some(oldest) = found.iter().rev().find(pending) {
+            self.submit(PaymentCommand::Accepted { key: oldest.key.clone() }).await?;
+            return Ok(Next::Soon);
+        }
+        match found.first() {
+            Some(newest) => self.settle(&newest.key).await,
+            None => Ok(Next::Later),
+        }
+    }
+
+    /// PROCESSING: asks for the transaction that is followed.
+    async fn follow_transaction(&self) -> Visiting<Next> {
+        let Some(key) = &self.payment().gateway_key else { return self.ask().await };
+        let transaction = self.transaction(key).await?;
+        match transaction.state {
+            TransactionState::Pending => Ok(Next::Later),
+            TransactionState::Declined(_) => self.tell(&transaction).await,
+            TransactionState::Captured => {
+                let next = self.tell(&transaction).await?;
+                self.look_for_duplicates().await?;
+                Ok(next)
+            }
+        }
+    }
+
+    /// A list has no amount, so the transaction is read in full before anything is concluded from it.
+    async fn settle(&self, key: &Arc<str>) -> Visiting<Next> {
+        let transaction = self.transaction(key).await?;
+        self.tell(&transaction).await
+    }
+
+    async fn transaction(&self, key: &Arc<str>) -> Visiting<GatewayTransaction> {
+        let found = self.dispatcher.gateway.find(key).await?;
+        let transaction = found.ok_or_else(|| VisitError::Missing(key.clone()))?;
+        match facts::mismatch(self.payment(), &transaction) {
+            None => Ok(transaction),
+            Some(cause) => {
+                metrics::quarantined(cause);
+                Err(VisitError::Quarantined { key: key.clone(), cause })
+            }
+        }
+    }
+
+    async fn tell(&self, transaction: &GatewayTransaction) -> Visiting<Next> {
+        self.submit(facts::told(transaction)).await?;
+        Ok(Next::Soon)
+    }
+
+    /// The payment is settled; what else the gateway captured for it is given back. If it cannot be asked now, it will be.
+    async fn look_for_duplicates(&self) -> Visiting<()> {
+        let payment = self.payment();
+        match self.dispatcher.gateway.find_by_reference(payment.id).await {
+            Ok(found) if found.len() <= 1 => Ok(()),
+            Ok(found) => self.follow(found).await.map(|_| ()),
+            Err(_) => Ok(self.dispatcher.visit_soon(payment.id).await?),
+        }
+    }
+
+    /// A final payment of which somebody said otherwise: the gateway's word counts.
+    async fn doubt(&self) -> Visiting<Next> {
+        let payment = self.payment();
+        let found = self.dispatcher.gateway.find_by_reference(payment.id).await?;
+        let ours = payment.gateway_key.as_ref();
+        let captured = |known: &&TransactionSummary| known.state == TransactionState::Captured;
+        if payment.status == PaymentStatus::Success
+            && let Some(key) = ours
+            && !found.iter().filter(captured).any(|known| known.key == *key)
+        {
+            return Err(VisitError::NotCaptured(key.clone()));
+        }
+        let kept = |key: &Arc<str>| {
+            let counts = matches!(payment.status, PaymentStatus::Success | PaymentStatus::Refunded);
+            (counts && ours == Some(key)) || payment.duplicate(key).is_some()
+        };
+        for known in found.iter().rev().filter(captured).filter(|known| !kept(&known.key)) {
+            self.settle(&known.key).await?;
+        }
+        if found.iter().any(|known| known.state == TransactionState::Pending) {
+            return Ok(Next::Later);
+        }
+        self.dispatcher.checks.finish(payment.id, self.check.fence).await?;
+        Ok(Next::Done)
+    }
+
+    /// Gives back what is due. A gateway that cannot leaves it open, where it is listed as stuck.
+    async fn refund(&self) -> Visiting<Next> {
+        if !self.dispatcher.gateway.abilities().refund {
+            if self.check.tries == 0 {
+                let payment = self.payment().id;
+                tracing::error!(%payment, "a refund is due and the gateway makes none: give it back by hand");
+            }
+            return Ok(Next::Rarely);
+        }
+        let mut failed = None;
+        for refund in &self.check.refunds {
+            if let Err(error) = self.give_back(refund).await {
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(Next::Now), Err)
+    }
+
+    async fn give_back(&self, refund: &DueRefund) -> Visiting<()> {
+        let DueRefund { gateway_key, refund_key, amount } = refund;
+        self.dispatcher.gateway.refund(gateway_key, *amount, refund_key).await?;
+        metrics::refunded();
+        let key: Arc<str> = gateway_key.as_str().into();
+        let settled = match self.payment().duplicate(&key) {
+            Some(_) => PaymentCommand::DuplicateRefunded { key },
+            None => PaymentCommand::RefundSettled,
+        };
+        self.submit(settled).await.map(|_| ())
+    }
+}
