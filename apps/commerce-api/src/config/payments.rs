@@ -57,6 +57,7 @@ impl Config {
             batch_max: self.relay.batch_max,
             lease: Duration::from_secs(self.relay.lease_s),
             every: Duration::from_millis(self.relay.every_ms),
+            ..RelayOptions::DEFAULT
         }
     }
 }

@@ -4,6 +4,7 @@
 //! see [`Faults`].
 
 mod faults;
+mod outbox;
 mod payments;
 mod recount;
 mod state;

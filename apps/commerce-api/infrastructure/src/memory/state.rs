@@ -64,6 +64,14 @@ pub struct KeptAnswer {
     pub expires_at: Timestamp,
 }
 
+/// Who holds a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeptLease {
+    pub owner: Uuid,
+    pub fence: i64,
+    pub until: Timestamp,
+}
+
 /// Every committed row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemoryState {
@@ -127,6 +135,8 @@ pub(super) struct Tables {
     pub audit_log: Table<Uuid, AuditEntry>,
     /// The last id that the outbox gave; like AUTOINCREMENT it never gives one twice.
     pub last_outbox_id: i64,
+    /// Leases by name; each is taken or not, so there is nothing to stage.
+    pub leases: BTreeMap<&'static str, KeptLease>,
 }
 
 macro_rules! each_table {

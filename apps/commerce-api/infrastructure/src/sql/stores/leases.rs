@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use commerce_api_application::ports::{Lease, LeaseStore, StorageError};
+use commerce_api_application::ports::{Lease, LeaseStore, LeaseTaking, StorageError};
 use commerce_api_domain::Timestamp;
-use commerce_database::{Column, Database, Lock, Merge, RowValue, Select, Upsert, WriteTransaction};
+use commerce_database::{Column, Database, Lock, Merge, RowValue, Select, Update, Upsert, WriteTransaction};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
@@ -25,7 +27,7 @@ impl SqlLeases {
 
 const LEASES: Select = Select {
     table: "leases",
-    columns: &["owner", "fence", "until"],
+    columns: &["name", "owner", "fence", "until"],
     keys: &[Column::text("name")],
     order: &[],
 };
@@ -37,45 +39,89 @@ const HOLD: Upsert = Upsert {
     update: &[("owner", Merge::Set), ("fence", Merge::Set), ("until", Merge::Set)],
 };
 
+const RELEASE: Update = Update {
+    table: "leases",
+    columns: &[Column::text("name"), Column::int("until"), Column::uuid("holder")],
+    keys: &["name"],
+    set: &["until"],
+    expect: &[("owner", "holder")],
+};
+
+/// Who asks for leases, and for how long.
+#[derive(Clone, Copy)]
+struct Asking {
+    owner: Uuid,
+    now: Timestamp,
+    ttl: Duration,
+    taking: LeaseTaking,
+}
+
 #[async_trait]
 impl LeaseStore for SqlLeases {
-    async fn acquire(
+    async fn acquire_all(
         &self,
-        name: &'static str,
+        names: &[&'static str],
         owner: Uuid,
         now: Timestamp,
         ttl: Duration,
-    ) -> Result<Option<Lease>, StorageError> {
+        taking: LeaseTaking,
+    ) -> Result<Vec<Option<Lease>>, StorageError> {
+        let names: Arc<[&'static str]> = names.into();
+        let asking = Asking { owner, now, ttl, taking };
         let taken = self.db.write("acquire_lease", move |tx| {
-            Box::pin(async move { acquire(tx, name, owner, now, ttl).await })
+            let names = names.clone();
+            Box::pin(async move { acquire(tx, &names, asking).await })
         });
         taken.await.map_err(Failure::into_port)
+    }
+
+    async fn release(&self, names: &[&'static str], owner: Uuid, now: Timestamp) -> Result<(), StorageError> {
+        let mut rows = RELEASE.rows();
+        for name in names {
+            rows.push([(*name).into(), now.as_micros().into(), owner.into()]);
+        }
+        let released = self.db.write("release_lease", move |tx| {
+            let release = RELEASE.statement(tx.dialect(), &rows);
+            Box::pin(async move {
+                tx.execute_raw(release).await?;
+                Ok::<_, Failure<StorageError>>(())
+            })
+        });
+        released.await.map_err(Failure::into_port)
     }
 }
 
 async fn acquire(
     tx: &WriteTransaction,
-    name: &'static str,
-    owner: Uuid,
-    now: Timestamp,
-    ttl: Duration,
-) -> Result<Option<Lease>, Failure<StorageError>> {
-    let statement = LEASES.by_rows(tx.dialect(), Lock::Update, [[RowValue::from(name)]]);
-    let fence = match tx.query_one_raw(statement).await? {
-        None => 1,
-        Some(row) => {
-            let mut row = Columns::of(&row);
-            let (holder, fence, until) = (row.take::<Uuid>()?, row.take::<i64>()?, row.time()?);
-            match (holder == owner, now < until) {
-                (true, true) => fence,
-                (false, true) => return Ok(None),
-                // Somebody may have held it in between, or may hold it yet by a slower clock.
-                (_, false) => fence + 1,
-            }
-        }
+    names: &[&'static str],
+    asking: Asking,
+) -> Result<Vec<Option<Lease>>, Failure<StorageError>> {
+    let Asking { owner, now, ttl, taking } = asking;
+    let keys = names.iter().map(|name| [RowValue::from(*name)]);
+    let mut held = BTreeMap::new();
+    for row in tx.query_all_raw(LEASES.by_rows(tx.dialect(), Lock::Update, keys)).await? {
+        let mut row = Columns::of(&row);
+        let name: String = row.take()?;
+        held.insert(name, (row.take::<Uuid>()?, row.take::<i64>()?, row.time()?));
+    }
+    let fence = |name: &str| match held.get(name) {
+        None => Some(1),
+        Some((holder, fence, until)) => match (*holder == owner, now < *until, taking) {
+            (true, true, _) => Some(*fence),
+            (false, true, LeaseTaking::Free) => None,
+            // Somebody may have held it in between, or may hold it yet by a slower clock.
+            (_, false, _) | (false, true, LeaseTaking::Any) => Some(fence + 1),
+        },
     };
-    let mut row = HOLD.rows();
-    row.push([name.into(), owner.into(), fence.into(), now.plus(ttl).as_micros().into()]);
-    tx.execute_raw(HOLD.statement(tx.dialect(), &row)).await?;
-    Ok(Some(Lease { fence }))
+    let leases: Vec<Option<Lease>> = names.iter().map(|name| Some(Lease { fence: fence(name)? })).collect();
+    let taken: BTreeMap<_, _> =
+        names.iter().zip(&leases).filter_map(|(name, lease)| Some((*name, (*lease)?.fence))).collect();
+    let mut rows = HOLD.rows();
+    for (name, fence) in taken {
+        rows.push([name.into(), owner.into(), fence.into(), now.plus(ttl).as_micros().into()]);
+    }
+    if !rows.is_empty() {
+        tx.execute_raw(HOLD.statement(tx.dialect(), &rows)).await?;
+    }
+    Ok(leases)
 }
