@@ -16,7 +16,6 @@ pub mod payments;
 mod points;
 pub mod ports;
 pub mod relay;
-pub mod relay;
 pub mod schedule;
 mod views;
 
