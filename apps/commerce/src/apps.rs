@@ -1,40 +1,162 @@
 //! All apps of one process: what is started in which order, and stopped in which.
 
-use std::net::SocketAddr;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use commerce_api::app::{Platform, Running};
+use commerce_api::config::Config;
+use commerce_api::interfaces::SessionAuthenticator;
+use commerce_bus::{EmbeddedLog, EmbeddedOptions, EventBus};
+use commerce_collector::application::GROUP;
+use commerce_collector::{Collector, ConsumerOptions, ProjectorOptions, Weights};
+use commerce_contracts::topics;
+use commerce_runtime::SystemClock;
+use pg_simulator::{Capabilities, Simulator};
+use tokio::time::{Instant, sleep};
 
+use crate::banner::base_url;
+use crate::data_dir::Addresses;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
+/// Name of the event log in the data directory.
+pub const LOG_FILE: &str = "events.sqlite";
+/// Name of the collector's database there.
+pub const COLLECTOR_FILE: &str = commerce_collector::Options::DATABASE_FILE;
+/// Name of the simulated gateway's database there: the outside world's, not the shop's.
+pub const GATEWAY_FILE: &str = "gateway.sqlite";
+
 /// The apps at work.
 pub struct Apps {
+    simulator: Option<pg_simulator::Running>,
+    log: EmbeddedLog,
     api: Running,
+    collector: commerce_collector::Running,
 }
 
 impl Apps {
-    /// Starts them on the current runtime.
+    /// What was accepted is counted within this time when the apps stop, or by the next start.
+    const COUNT_MAX: Duration = Duration::from_secs(5);
+
+    /// Starts them on the current runtime: the gateway first, whose address the API needs, then the log, the API that
+    /// publishes to it, and the collector that reads it. `platform` is that of the settings' data directory, which
+    /// nobody else runs on.
     pub async fn start(platform: Platform, settings: &Settings) -> Result<Self, Failure> {
-        Ok(Self { api: Running::start(platform, &settings.api)? })
+        let simulator = match simulator_options(settings, &platform) {
+            Some(options) => Some(Simulator::start(options).await?),
+            None => None,
+        };
+        let mut config = settings.api.clone();
+        if let Some(simulator) = &simulator {
+            config.gateway.url = base_url(simulator.addr());
+        }
+        let clock = Arc::new(SystemClock);
+        let log = EmbeddedLog::open(log_options(&config, true), clock.clone()).await?;
+        let bus: Arc<dyn EventBus> = Arc::new(log.clone());
+        let collector = Collector::open(collector_options(settings), clock.as_ref()).await?;
+        let authenticator = Arc::new(SessionAuthenticator::new(platform.accounts.clone()));
+        let api = Running::start(platform, &config)?;
+        let collector = commerce_collector::Running::start(collector, bus, authenticator, clock)?;
+        Ok(Self { simulator, log, api, collector })
     }
 
-    /// Where the API listens.
-    pub const fn api_addr(&self) -> SocketAddr {
-        self.api.api_addr()
+    /// Where they listen.
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            api: self.api.api_addr(),
+            collector: self.collector.addr(),
+            gateway: self.simulator.as_ref().map(pg_simulator::Running::addr),
+        }
     }
 
-    /// Where the collector listens.
-    pub const fn collector_addr(&self) -> SocketAddr {
-        self.api.api_addr()
-    }
-
-    /// Where the simulator listens, if it runs.
-    pub const fn simulator_addr(&self) -> Option<SocketAddr> {
-        None
-    }
-
-    /// Stops them.
+    /// Stops them: first the API, which finishes what it accepted and publishes it, so that the collector, the last, can
+    /// still count it. What the gateway decides meanwhile stands in its database; it calls back when it is there again.
     pub async fn stop(self) {
         self.api.stop().await;
+        if let Some(simulator) = self.simulator {
+            simulator.stop().await;
+        }
+        wait_until_counted(&self.log, Self::COUNT_MAX).await;
+        self.collector.stop().await;
+        self.log.close().await;
     }
+}
+
+/// Waits until the collector has read all that was published, for at most so long.
+async fn wait_until_counted(log: &EmbeddedLog, max: Duration) {
+    let give_up_at = Instant::now() + max;
+    loop {
+        match log.lag(GROUP, topics::ALL).await {
+            Ok(partitions) if partitions.iter().all(|partition| partition.lag == 0) => return,
+            Ok(_) if Instant::now() < give_up_at => sleep(Duration::from_millis(20)).await,
+            Ok(partitions) => {
+                let left: i64 = partitions.iter().map(|partition| partition.lag).sum();
+                tracing::warn!(
+                    events = left,
+                    "stopped before all events were counted; the next start goes on"
+                );
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "whether all events were counted is not known; the next start goes on");
+                return;
+            }
+        }
+    }
+}
+
+/// The log in the data directory; `alone` where no other process publishes to it or reads it in a group.
+pub fn log_options(config: &Config, alone: bool) -> EmbeddedOptions {
+    let mut options = EmbeddedOptions::new(config.data_dir.join(LOG_FILE));
+    options.durable = config.database.durable;
+    options.alone = alone;
+    options
+}
+
+/// The collector on the data directory.
+pub fn collector_options(settings: &Settings) -> commerce_collector::Options {
+    let (config, section) = (&settings.api, &settings.collector.collector);
+    let mut options = commerce_collector::Options::new(config.data_dir.join(COLLECTOR_FILE));
+    options.bind = section.bind;
+    options.port = section.port;
+    options.durable = config.database.durable;
+    options.zone = config.zone();
+    options.docs = config.docs.enabled;
+    options.scrape_token = config.actuator.scrape_token.as_ref().map(|token| token.expose().to_owned());
+    options.consumer = ConsumerOptions {
+        batch_max: section.batch_max,
+        linger: Duration::from_millis(section.flush_ms),
+        ..ConsumerOptions::default()
+    };
+    let weights =
+        Weights { like: section.like_weight, view: section.view_weight, order: section.order_weight };
+    options.projector = ProjectorOptions { weights, ..ProjectorOptions::default() };
+    options
+}
+
+/// The simulated gateway, as the shop's configuration describes its gateway; none where it does not run.
+fn simulator_options(settings: &Settings, platform: &Platform) -> Option<pg_simulator::Options> {
+    if !settings.simulates() {
+        return None;
+    }
+    let (config, section) = (&settings.api, &settings.simulator.simulator);
+    let mut options = pg_simulator::Options::new(config.data_dir.join(GATEWAY_FILE), section.preset);
+    options.bind = Ipv4Addr::LOCALHOST.into();
+    options.port = section.port;
+    options.merchant.clone_from(&config.gateway.merchant);
+    options.webhook_secrets.clone_from(&platform.webhook_secrets);
+    let gateway = &config.gateway;
+    options.capabilities = Capabilities {
+        idempotency: gateway.idempotency,
+        refund: gateway.refund,
+        void: gateway.void,
+        signature: gateway.signature,
+    };
+    options.zone = config.zone();
+    if let Some(seed) = section.seed {
+        options.seed = seed;
+    }
+    section.put_times(&mut options.faults);
+    Some(options)
 }

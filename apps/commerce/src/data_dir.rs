@@ -67,6 +67,17 @@ pub fn refuse_file(path: &Path) -> Result<(), LockError> {
     if path.is_file() { Err(LockError::File { path: path.to_owned() }) } else { Ok(()) }
 }
 
+/// Where the apps of one process listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// The API.
+    pub api: SocketAddr,
+    /// The collector.
+    pub collector: SocketAddr,
+    /// The simulated gateway, if it runs.
+    pub gateway: Option<SocketAddr>,
+}
+
 /// The exclusive use of a data directory by an `up`. The operating system ends it with the process, however that ends.
 #[derive(Debug)]
 pub struct UpLock {
@@ -107,9 +118,15 @@ impl UpLock {
         Ok(lock)
     }
 
-    /// Writes down where the API listens, so that other commands know which server this directory belongs to.
-    pub fn record_api(&mut self, api: SocketAddr) -> Result<(), LockError> {
-        self.write(&format!("pid {}\napi {api}\n", std::process::id()))
+    /// Writes down where the apps listen, so that other commands know which server this directory belongs to and where
+    /// the rest of it is.
+    pub fn record(&mut self, apps: &Addresses) -> Result<(), LockError> {
+        let mut text =
+            format!("pid {}\napi {}\ncollector {}\n", std::process::id(), apps.api, apps.collector);
+        if let Some(gateway) = apps.gateway {
+            text.push_str(&format!("gateway {gateway}\n"));
+        }
+        self.write(&text)
     }
 
     /// Gives it back.
@@ -127,16 +144,19 @@ impl UpLock {
     }
 }
 
-/// Whether the last `up` on `data_dir` says that its API listens on one of `addresses`. Also where that one was killed:
-/// what it wrote down stays.
-pub fn belongs_to(data_dir: &Path, addresses: &[SocketAddr]) -> bool {
-    let api =
-        || read(&data_dir.join(LOCK_FILE))?.lines().find_map(|line| line.strip_prefix("api ")?.parse().ok());
-    let Some(api): Option<SocketAddr> = api() else { return false };
-    addresses.iter().any(|address| {
+/// Where the apps of the last `up` on `data_dir` listen, if its API listens on one of `addresses`. Also where that one
+/// was killed: what it wrote down stays.
+pub fn apps_at(data_dir: &Path, addresses: &[SocketAddr]) -> Option<Addresses> {
+    let text = read(&data_dir.join(LOCK_FILE))?;
+    let of = |app: &str| text.lines().find_map(|line| line.strip_prefix(app)?.parse::<SocketAddr>().ok());
+    let api = of("api ")?;
+    let is_it = addresses.iter().any(|address| {
         let reached = address.ip() == api.ip() || (api.ip().is_unspecified() && address.ip().is_loopback());
         reached && address.port() == api.port()
-    })
+    });
+    // A shop of an older version has no collector.
+    let collector = of("collector ").unwrap_or(api);
+    is_it.then_some(Addresses { api, collector, gateway: of("gateway ") })
 }
 
 fn read(path: &Path) -> Option<String> {
@@ -153,6 +173,15 @@ mod tests {
     use super::*;
 
     const API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711);
+    const APPS: Addresses = Addresses {
+        api: API,
+        collector: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4712),
+        gateway: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4713)),
+    };
+
+    fn belongs_to(data_dir: &Path, addresses: &[SocketAddr]) -> bool {
+        apps_at(data_dir, addresses).is_some()
+    }
 
     #[tokio::test(start_paused = true)]
     async fn one_at_a_time() {
@@ -160,7 +189,7 @@ mod tests {
         assert!(UpLock::take_again(dir.path()).await.unwrap().is_none());
         assert_eq!(dir.path().read_dir().unwrap().count(), 0);
         let mut first = UpLock::take(dir.path()).await.unwrap();
-        first.record_api(API).unwrap();
+        first.record(&APPS).unwrap();
         let error = UpLock::take_again(dir.path()).await.unwrap_err();
         let text = error.to_string();
         assert!(
@@ -168,7 +197,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("--data-dir") && text.contains(&std::process::id().to_string()), "{text}");
-        assert!(belongs_to(dir.path(), &[API]));
+        assert_eq!(apps_at(dir.path(), &[API]), Some(APPS));
 
         first.release().unwrap();
         assert!(!belongs_to(dir.path(), &[API]));
@@ -192,7 +221,8 @@ mod tests {
     async fn the_server_of_a_directory_is_known_by_any_of_its_addresses() {
         let dir = tempfile::tempdir().unwrap();
         let mut lock = UpLock::take(dir.path()).await.unwrap();
-        lock.record_api(API).unwrap();
+        lock.record(&Addresses { gateway: None, ..APPS }).unwrap();
+        assert_eq!(apps_at(dir.path(), &[API]).unwrap().gateway, None);
         // Killed: nothing is cleared.
         drop(lock);
         let v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 4711);
@@ -201,7 +231,7 @@ mod tests {
             assert!(!belongs_to(dir.path(), others), "{others:?}");
         }
         let mut everywhere = UpLock::take(dir.path()).await.unwrap();
-        everywhere.record_api(([0, 0, 0, 0], 4711).into()).unwrap();
+        everywhere.record(&Addresses { api: ([0, 0, 0, 0], 4711).into(), ..APPS }).unwrap();
         assert!(belongs_to(dir.path(), &[v6]));
         assert!(!belongs_to(dir.path(), &[([10, 0, 0, 1], 4711).into()]));
     }

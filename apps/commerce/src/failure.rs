@@ -11,6 +11,7 @@ use commerce_telemetry::LoggingError;
 
 use crate::data_dir::LockError;
 use crate::mode::ModeError;
+use crate::ports::PortError;
 use crate::shop::ShopError;
 
 /// Why a command did not do what it was asked to.
@@ -52,9 +53,18 @@ pub enum Failure {
     /// The audit could not be made, which is not to be taken for a broken rule.
     #[error(transparent)]
     NotAudited(Box<Self>),
-    /// The app does not start.
+    /// A port is taken.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The API does not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The collector does not start.
+    #[error(transparent)]
+    Collector(#[from] commerce_collector::StartError),
+    /// The simulated gateway does not start.
+    #[error(transparent)]
+    Simulator(#[from] pg_simulator::StartError),
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -95,6 +105,7 @@ impl Failure {
             | Self::Usage(_)
             | Self::Lock(_)
             | Self::Mode(_)
+            | Self::Port(_)
             | Self::NoDatabase { .. }
             | Self::NotADatabase { .. }
             | Self::NotAudited(_) => true,
@@ -106,7 +117,13 @@ impl Failure {
                     | StartError::Config(_)
             ),
             Self::Account(error) => !matches!(error, AccountError::Storage(_)),
-            Self::Storage(_) | Self::Database(_) | Self::Shop(_) | Self::Io { .. } | Self::Task(_) => false,
+            Self::Storage(_)
+            | Self::Database(_)
+            | Self::Collector(_)
+            | Self::Simulator(_)
+            | Self::Shop(_)
+            | Self::Io { .. }
+            | Self::Task(_) => false,
         };
         if differently { ExitCode::from(2) } else { ExitCode::FAILURE }
     }

@@ -12,6 +12,7 @@ mod demo;
 mod failure;
 mod mode;
 mod patience;
+mod ports;
 mod sale;
 mod settings;
 mod setup;

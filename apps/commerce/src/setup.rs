@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use commerce_api::app::Platform;
 use commerce_api::config::Config;
 
+use crate::apps::{COLLECTOR_FILE, GATEWAY_FILE, LOG_FILE};
 use crate::cli::Global;
 use crate::data_dir;
 use crate::failure::Failure;
@@ -53,6 +54,11 @@ pub async fn open_existing(config: &Config) -> Result<Platform, Failure> {
 /// Where the database is, or would be.
 pub fn database_file(config: &Config) -> PathBuf {
     config.data_dir.join(Platform::DATABASE_FILE)
+}
+
+/// Where every database is, or would be: of the shop, of the event log, of the collector, of the simulated gateway.
+pub fn database_files(config: &Config) -> [PathBuf; 4] {
+    [Platform::DATABASE_FILE, LOG_FILE, COLLECTOR_FILE, GATEWAY_FILE].map(|name| config.data_dir.join(name))
 }
 
 /// Refuses a file that is no database. One that is absent or empty will become one.

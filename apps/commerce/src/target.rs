@@ -1,6 +1,6 @@
 //! The shop that a walk, a sale or a load is run against: one of its own, or a running one.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::audit;
 use crate::banner::base_url;
 use crate::cli::{Global, Target};
 use crate::client::{Client, ClientError};
-use crate::data_dir;
+use crate::data_dir::{self, Addresses};
 use crate::failure::Failure;
 use crate::settings::{self, Settings};
 use crate::setup;
@@ -33,6 +33,8 @@ pub struct Opened {
     pub url: String,
     /// Its settings, as far as they are known here: those of its own shop, or those of this command line.
     pub settings: Settings,
+    /// Where the apps of the shop listen, if it is its own or the data directory says that it belongs to this server.
+    pub apps: Option<Addresses>,
     own: Option<Own>,
 }
 
@@ -72,7 +74,7 @@ pub async fn open(global: &Global, target: &Target, connections: u32) -> Result<
     };
     let own = if target.ephemeral { Some(start(&mut settings).await?) } else { None };
     let url = match (&own, &target.url) {
-        (Some(own), _) => base_url(own.apps.api_addr()),
+        (Some(own), _) => base_url(own.apps.addresses().api),
         (None, Some(url)) => url.clone(),
         (None, None) => base_url((settings.api.api.bind, settings.api.api.port).into()),
     };
@@ -83,7 +85,11 @@ pub async fn open(global: &Global, target: &Target, connections: u32) -> Result<
         Some(own) => format!("a shop of its own in {}", own.dir.path().display()),
         None => url.clone(),
     };
-    Ok(Opened { shop, admin, place, url, settings, own })
+    let apps = match &own {
+        Some(own) => Some(own.apps.addresses()),
+        None => data_dir::apps_at(&settings.api.data_dir, &shop.addresses().await),
+    };
+    Ok(Opened { shop, admin, place, url, settings, apps, own })
 }
 
 /// A client of the app at `url`.
@@ -117,27 +123,18 @@ async fn start(settings: &mut Settings) -> Result<Own, Failure> {
 }
 
 impl Opened {
-    /// Where the collector listens: that of its own shop, or the configured port of the shop's host.
+    /// Where the collector listens: as the shop at hand says, or the configured port of the shop's host.
     pub fn collector_url(&self) -> String {
-        let configured = &self.settings.collector.collector;
-        match &self.own {
-            Some(own) => base_url(own.apps.collector_addr()),
-            None => {
-                let host =
-                    self.shop.client().authority().rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
-                format!("http://{host}:{}", configured.port)
-            }
+        if let Some(apps) = &self.apps {
+            return base_url(apps.collector);
         }
-    }
-
-    /// Where the simulator of the gateway listens that this shop uses; none where it is not of our own making.
-    pub fn simulator_addr(&self) -> Option<SocketAddr> {
-        self.own.as_ref()?.apps.simulator_addr()
+        let host = self.shop.client().authority().rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
+        format!("http://{host}:{}", self.settings.collector.collector.port)
     }
 
     /// Audits the shop where its data is at hand: its own, or the data directory that says it belongs to this server.
     pub async fn audit(&self) -> Result<AuditVerdict, Failure> {
-        if !self.is_at_hand().await {
+        if !self.is_at_hand() {
             return Ok(AuditVerdict::NotRun);
         }
         Ok(AuditVerdict::of(&audit::recount(&self.settings, false).await?))
@@ -145,7 +142,7 @@ impl Opened {
 
     /// The same once nothing lags any more, or `wait` is over: `clean`, or what is wrong.
     pub async fn audit_settled(&self, wait: Duration) -> Result<String, Failure> {
-        if !self.is_at_hand().await {
+        if !self.is_at_hand() {
             return Ok("not run: the shop's data is not at hand; run `commerce audit` with its --data-dir"
                 .to_owned());
         }
@@ -161,11 +158,8 @@ impl Opened {
         }
     }
 
-    async fn is_at_hand(&self) -> bool {
-        let config = &self.settings.api;
-        self.own.is_some()
-            || (data_dir::belongs_to(&config.data_dir, &self.shop.addresses().await)
-                && setup::database_file(config).is_file())
+    fn is_at_hand(&self) -> bool {
+        self.apps.is_some() && setup::database_file(&self.settings.api).is_file()
     }
 
     /// Stops a shop that was started for this run, and removes its data.

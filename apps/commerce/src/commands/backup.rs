@@ -1,11 +1,13 @@
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use commerce_api::app::Platform;
+use commerce_api::config::Config;
 use commerce_config::secrets;
+use commerce_database::{Database, DatabaseError, SqliteOptions, WriteTransaction};
 
+use crate::apps::{COLLECTOR_FILE, GATEWAY_FILE, LOG_FILE};
 use crate::cli::{Backup, Global};
 use crate::console;
 use crate::data_dir;
@@ -13,25 +15,62 @@ use crate::failure::Failure;
 use crate::mode;
 use crate::setup;
 
-/// Copies the database as of one instant, the secrets that belong to it, and whose it is, so that the copy is a data directory.
+/// Copies all databases, the secrets that belong to them, and whose they are, so that the copy is a data directory.
+///
+/// The databases are copied one after the other while the shop goes on, and must still agree: what the copy of the
+/// collector has counted must be in the copy of the log, and what is in that one the copy of the shop must know; an event
+/// must be in the outbox or in the log, or it would be lost. So the log is held still meanwhile, by its write lock:
+/// nothing is published, so no outbox row leaves. The shop is copied while it takes orders; their events wait. The gateway
+/// is the outside world, which a restored shop finds further on than it was: it comes last.
 pub async fn run(global: &Global, options: &Backup) -> Result<ExitCode, Failure> {
     let config = setup::for_operator(global)?.api;
     let dir = &options.dir;
-    let platform = setup::open_existing(&config).await?;
+    let shop = setup::open_existing(&config).await?.database;
     require_empty(dir)?;
     data_dir::prepare(dir)?;
-    let target = dir.join(Platform::DATABASE_FILE);
-    let bytes = commerce_database::backup_sqlite(&platform.database, &target).await?;
-    platform.database.close().await;
+    let bytes = copy_databases(&config, &shop, dir).await;
+    shop.close().await;
+    let bytes = bytes?;
     for name in [secrets::FILE, mode::FILE] {
         copy(name, &config.data_dir, dir)?;
     }
     console::line(&format!(
-        "{} holds {bytes} bytes; check it with `commerce audit --data-dir {}`.",
-        target.display(),
-        dir.display()
+        "{0} holds {bytes} bytes of databases; check them with `commerce audit --data-dir {0}`.",
+        dir.display(),
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+async fn copy_databases(config: &Config, shop: &Database, dir: &Path) -> Result<u64, Failure> {
+    let collector = open(config.data_dir.join(COLLECTOR_FILE)).await?;
+    let log = open(config.data_dir.join(LOG_FILE)).await?;
+    let gateway = open(config.data_dir.join(GATEWAY_FILE)).await?;
+    let held: Option<WriteTransaction> = match &log {
+        Some(log) => Some(log.begin_write("backup").await?),
+        None => None,
+    };
+    let mut bytes = 0;
+    for database in [collector.as_ref(), log.as_ref(), Some(shop), gateway.as_ref()].into_iter().flatten() {
+        let name = database.path().file_name().unwrap_or_default();
+        bytes += commerce_database::backup_sqlite(database, &dir.join(name)).await?;
+    }
+    if let Some(held) = held {
+        held.rollback().await?;
+    }
+    for database in [collector, log, gateway].into_iter().flatten() {
+        database.close().await;
+    }
+    Ok(bytes)
+}
+
+/// Opens the database, if there is one.
+async fn open(path: PathBuf) -> Result<Option<Database>, Failure> {
+    if !path.metadata().is_ok_and(|file| file.len() > 0) {
+        return Ok(None);
+    }
+    setup::refuse_foreign(&path)?;
+    let opened: Result<_, DatabaseError> = Database::open_sqlite(SqliteOptions::new(path)).await;
+    Ok(Some(opened?))
 }
 
 /// A backup never overwrites anything.

@@ -1,4 +1,5 @@
 use commerce_config::{ConfigError, Rule, Section, Setting, Values, setting};
+use pg_simulator::{Faults, Preset, Range};
 use serde::{Deserialize, Serialize};
 
 /// What the simulator of a payment gateway is told. What it offers is what `gateway` says that the gateway offers.
@@ -7,17 +8,6 @@ use serde::{Deserialize, Serialize};
 pub struct SimulatorSettings {
     /// The simulator.
     pub simulator: Simulator,
-}
-
-/// How the simulator decides and how long it takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Preset {
-    /// Quick and friendly: two cards are declined, every other is approved.
-    #[default]
-    Demo,
-    /// As the simulator of the reference platform: slow, failing, and deciding at random.
-    Reference,
 }
 
 /// `simulator`: a stand-in for a payment gateway, in this process.
@@ -59,6 +49,20 @@ impl Default for Simulator {
             latency_max_ms: None,
             decision_min_ms: None,
             decision_max_ms: None,
+        }
+    }
+}
+
+impl Simulator {
+    /// Sets the times that are set here in the preset's script.
+    pub fn put_times(&self, script: &mut Faults) {
+        for (times, min, max) in [
+            (&mut script.latency_ms, self.latency_min_ms, self.latency_max_ms),
+            (&mut script.decision_ms, self.decision_min_ms, self.decision_max_ms),
+        ] {
+            if let (Some(min), Some(max)) = (min, max) {
+                *times = Range { min, max };
+            }
         }
     }
 }

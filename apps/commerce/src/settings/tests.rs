@@ -55,7 +55,36 @@ fn the_simulator_runs_in_a_demonstration_only_unless_it_is_asked_for() {
     assert!(with(&[]));
     assert!(!with(&[("COMMERCE_SIMULATOR__ENABLED", "false")]));
     assert!(!with(&[("COMMERCE_API__BIND", "0.0.0.0")]));
-    assert!(with(&[("COMMERCE_API__BIND", "0.0.0.0"), ("COMMERCE_SIMULATOR__ENABLED", "true")]));
+    let enabled = ("COMMERCE_SIMULATOR__ENABLED", "true");
+    assert!(with(&[("COMMERCE_API__BIND", "0.0.0.0"), enabled]));
+    let gateway = ("COMMERCE_GATEWAY__URL", "http://127.0.0.1:9000");
+    assert!(!with(&[gateway]));
+    let error = from_environment(&[gateway, enabled]).unwrap_err().to_string();
+    assert!(error.contains("`gateway.url` is \"http://127.0.0.1:9000\""), "{error}");
+}
+
+#[test]
+fn every_app_has_a_port_of_its_own() {
+    for (variables, key, other) in [
+        (
+            [("COMMERCE_COLLECTOR__PORT", "8080"), ("COMMERCE_API__PORT", "8080")],
+            "collector.port",
+            "api.port",
+        ),
+        (
+            [("COMMERCE_SIMULATOR__PORT", "8081"), ("COMMERCE_API__PORT", "8080")],
+            "simulator.port",
+            "collector.port",
+        ),
+    ] {
+        let error = from_environment(&variables).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{key}` is")) && error.contains(other), "{error}");
+    }
+    let taken_by_nobody = [("COMMERCE_SIMULATOR__PORT", "8080"), ("COMMERCE_SIMULATOR__ENABLED", "false")];
+    from_environment(&taken_by_nobody).unwrap();
+    let free =
+        [("COMMERCE_SIMULATOR__PORT", "0"), ("COMMERCE_API__PORT", "0"), ("COMMERCE_COLLECTOR__PORT", "0")];
+    from_environment(&free).unwrap();
 }
 
 #[test]

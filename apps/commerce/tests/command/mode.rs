@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::support::{DataDir, Ended, Up, command, run, run_with_input};
+use crate::support::{DataDir, Ended, UP, Up, command, run, run_with_input};
 use serde_json::json;
 
-/// A configured shop: a file, and a secret of its own.
+/// A configured shop: a file, secrets of its own, and a gateway that signs nothing.
 pub struct Configured {
     file: String,
     key: String,
@@ -18,8 +18,13 @@ impl Configured {
         Self { file: path.to_str().unwrap().to_owned(), key: "0123456789abcdef".repeat(4) }
     }
 
-    pub fn environment(&self) -> [(&str, &str); 2] {
-        [("COMMERCE_CONFIG", &self.file), ("COMMERCE_SECRETS__FINGERPRINT_KEY", &self.key)]
+    pub fn environment(&self) -> [(&str, &str); 4] {
+        [
+            ("COMMERCE_CONFIG", &self.file),
+            ("COMMERCE_SECRETS__FINGERPRINT_KEY", &self.key),
+            ("COMMERCE_SECRETS__VAULT_KEY", &self.key),
+            ("COMMERCE_GATEWAY__SIGNATURE", "false"),
+        ]
     }
 
     fn run(&self, data_dir: &Path, arguments: &[&str]) -> Ended {
@@ -28,7 +33,7 @@ impl Configured {
 }
 
 fn demo(data_dir: &Path, code: i32) -> Ended {
-    run(data_dir, &["up", "--api-port", "0"]).expect(code)
+    run(data_dir, &UP).expect(code)
 }
 
 #[test]
@@ -65,12 +70,11 @@ fn a_configured_shop_never_opens_a_demonstration() {
     assert_eq!(Up::start(&data).terminate().0, 0);
     let file = data.join("shop.mode");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "demo\n");
-    let start = ["up", "--api-port", "0"];
-    let refused = shop.run(&data, &start).expect(2).stderr;
+    let refused = shop.run(&data, &UP).expect(2).stderr;
     assert!(refused.contains("accounts are public") && refused.contains("--data-dir"), "{refused}");
     // A demonstration from before there was the file.
     std::fs::remove_file(&file).unwrap();
-    shop.run(&data, &start).expect(2);
+    shop.run(&data, &UP).expect(2);
     assert!(!file.exists());
     drop(Up::start(&data));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "demo\n");
@@ -84,7 +88,7 @@ fn whoever_makes_the_database_says_whose_it_is() {
     shop.run(&ours, &["migrate"]).expect(0);
     demo(&ours, 2);
     run(&public, &["migrate"]).expect(0);
-    shop.run(&public, &["up", "--api-port", "0"]).expect(2);
+    shop.run(&public, &UP).expect(2);
     // Neither needed a secret, and the demonstration still starts.
     assert!(!ours.join("secrets.toml").exists() && !public.join("secrets.toml").exists());
     drop(Up::start(&public));

@@ -1,6 +1,6 @@
 //! The operator's commands, beside a running shop and without one.
 
-use crate::support::{DataDir, Up, run};
+use crate::support::{DataDir, UP, Up, run};
 use commerce_database::{Database, DatabaseError, SqliteOptions};
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
@@ -76,7 +76,7 @@ fn audit_and_backup_need_no_secrets() {
     let (dir, target) = (DataDir::new(), DataDir::new());
     drop(Up::start(dir.path()));
     std::fs::write(dir.join("secrets.toml"), "broken").unwrap();
-    run(dir.path(), &["up", "--api-port", "0"]).expect(2);
+    run(dir.path(), &UP).expect(2);
     run(dir.path(), &["audit"]).expect(0);
     run(dir.path(), &["backup", target.join("copy").to_str().unwrap()]).expect(0);
 }
@@ -101,7 +101,7 @@ fn an_audit_that_cannot_be_made_is_no_broken_rule() {
     let create =
         ["user", "create", "--login-id", "x", "--email", "x@y.z", "--role", "ADMIN", "--password-stdin"];
     assert!(run(&file, &create).expect(2).stderr.contains("is a file"));
-    for arguments in [&["up", "--api-port", "0"][..], &["migrate"], &["seed", "--products", "1"]] {
+    for arguments in [&UP[..], &["migrate"], &["seed", "--products", "1"]] {
         assert!(run(dir.path(), arguments).expect(2).stderr.contains("is no database"), "{arguments:?}");
         assert!(run(&file, arguments).expect(2).stderr.contains("is a file"), "{arguments:?}");
     }

@@ -11,6 +11,9 @@ use serde_json::Value;
 const CHEAP_HASHES: [(&str, &str); 2] =
     [("COMMERCE_PASSWORD__MEMORY_KIB", "8192"), ("COMMERCE_PASSWORD__ITERATIONS", "1")];
 
+/// Starts a shop on free ports.
+pub const UP: [&str; 7] = ["up", "--api-port", "0", "--collector-port", "0", "--gateway-port", "0"];
+
 /// A data directory that is removed with the test.
 pub struct DataDir(tempfile::TempDir);
 
@@ -86,11 +89,15 @@ pub fn with_input(mut command: Command, input: impl AsRef<[u8]>) -> Ended {
     child.wait_with_output().unwrap().into()
 }
 
-/// A running `commerce up` on a free port.
+/// A running `commerce up` on free ports.
 pub struct Up {
     child: Child,
-    /// Host and port.
+    /// Host and port of the API.
     pub api: String,
+    /// Host and port of the collector.
+    pub collector: String,
+    /// Host and port of the simulated gateway, if it runs.
+    pub gateway: Option<String>,
     /// What it printed until it was ready.
     pub banner: String,
     stdout: BufReader<std::process::ChildStdout>,
@@ -104,7 +111,7 @@ impl Up {
 
     /// The same, with these variables in its environment.
     pub fn start_with(data_dir: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut child = command(data_dir, &["up", "--api-port", "0"]);
+        let mut child = command(data_dir, &UP);
         let mut child = child.envs(environment.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
@@ -115,9 +122,14 @@ impl Up {
                 panic!("`up` ended with {status} before it was ready:\n{banner}");
             }
         }
-        let line = banner.lines().find_map(|line| line.trim().strip_prefix("API ")).unwrap();
-        let api = line.trim().trim_start_matches("http://").trim_end_matches("/api/v1").to_owned();
-        Self { child, api, banner, stdout }
+        let of = |app: &str| {
+            let line = banner.lines().find_map(|line| line.trim().strip_prefix(app))?;
+            let url = line.trim().strip_prefix("http://")?;
+            Some(url.split(['/', ' ']).next()?.to_owned())
+        };
+        let (api, collector) = (of("API ").unwrap(), of("Collector ").unwrap());
+        let gateway = of("Gateway ");
+        Self { child, api, collector, gateway, banner, stdout }
     }
 
     pub fn url(&self) -> String {

@@ -3,14 +3,14 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::support::{DataDir, Up, run};
+use crate::support::{DataDir, UP, Up, run};
 use serde_json::json;
 
 #[test]
 fn a_second_up_on_the_same_directory_is_refused() {
     let dir = DataDir::new();
     let up = Up::start(dir.path());
-    let second = run(dir.path(), &["up", "--api-port", "0"]).expect(2);
+    let second = run(dir.path(), &UP).expect(2);
     let pid = format!("process {}", up.pid());
     assert!(second.stderr.contains("in use") && second.stderr.contains(&pid), "{}", second.stderr);
     assert!(second.stderr.contains("--data-dir"), "{}", second.stderr);
@@ -28,11 +28,17 @@ fn a_taken_port_is_told_with_the_way_out() {
     let dir = DataDir::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    run(&dir.join("new"), &["up", "--api-port", &port]).expect(2);
-    let refused = run(dir.path(), &["up", "--api-port", &port]).expect(2);
-    let text = &refused.stderr;
-    assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains("--api-port"), "{text}");
-    assert_eq!(dir.path().read_dir().unwrap().count(), 0, "nothing was made");
+    for flag in ["--api-port", "--collector-port", "--gateway-port"] {
+        let mut up = UP;
+        let place = up.iter().position(|argument| *argument == flag).unwrap() + 1;
+        up[place] = &port;
+        run(&dir.join("new"), &up).expect(2);
+        assert!(!dir.join("new").exists(), "nothing was made");
+        let refused = run(dir.path(), &up).expect(2);
+        let text = &refused.stderr;
+        assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains(flag), "{text}");
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0, "nothing was made");
+    }
 }
 
 #[test]
@@ -47,7 +53,7 @@ fn configuration_errors_end_with_2_before_anything_is_made() {
         ("", "`secrets.fingerprint_key` is not set"),
     ] {
         std::fs::write(&file, text).unwrap();
-        let refused = run(&data, &["--config", file.to_str().unwrap(), "up", "--api-port", "0"]).expect(2);
+        let refused = run(&data, &[&["--config", file.to_str().unwrap()], &UP[..]].concat()).expect(2);
         assert!(refused.stderr.contains(expected), "{text}: {}", refused.stderr);
         assert!(refused.stderr.contains("shop.toml") || text.is_empty(), "{}", refused.stderr);
     }
@@ -65,13 +71,14 @@ fn what_the_banner_says_to_try_works_when_pasted() {
         .map(str::trim)
         .filter(|line| line.starts_with("curl ") || line.starts_with("TOKEN="))
         .collect();
-    assert_eq!(lines.len(), 4, "{}", up.banner);
+    assert_eq!(lines.len(), 6, "{}", up.banner);
     let script = lines.join("\necho\n");
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("\"items\":["), "{said}");
     assert!(said.contains("\"status\":\"PAID\""), "{said}");
+    assert!(said.contains("\"status\":\"PAYMENT_PENDING\""), "{said}");
 }
 
 #[test]
