@@ -1,0 +1,11 @@
+//! The collector on the embedded log and a `SQLite` file: nothing stands in for anything but sessions and, where that
+//! is the subject, a store or a bus that fails.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod boards;
+mod dead_letters;
+mod exactly_once;
+mod http;
+mod store;
+mod support;
