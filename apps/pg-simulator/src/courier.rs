@@ -86,6 +86,9 @@ impl Courier {
         for attempt in &attempts {
             under_way.ids.remove(&attempt.id);
         }
+        if attempts.is_empty() {
+            return;
+        }
         if let Err(error) = self.gateway.storage.attempted(attempts, self.gateway.now_us()).await {
             tracing::error!(%error, "it was not kept that callbacks were sent; they are sent again");
         }

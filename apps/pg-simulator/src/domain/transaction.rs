@@ -60,7 +60,7 @@ pub(crate) struct Recorded {
     /// Won given back so far.
     pub refunded: i64,
     /// When it was recorded, in microseconds since the epoch.
-    pub recorded_at: i64,
+    pub created_at: i64,
     /// When it is to be decided.
     pub due_at: i64,
     /// When it was.

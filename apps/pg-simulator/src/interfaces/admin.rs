@@ -83,7 +83,7 @@ impl From<Recorded> for TransactionView {
             refunded: recorded.refunded,
             status: transaction.status,
             reason: transaction.reason,
-            recorded_at: recorded.recorded_at,
+            recorded_at: recorded.created_at,
             due_at: recorded.due_at,
             decided_at: recorded.decided_at,
         }

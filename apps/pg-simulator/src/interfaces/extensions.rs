@@ -92,19 +92,24 @@ pub(super) async fn void(
 pub(super) struct SettlementQuery {
     date: NaiveDate,
     after: Option<i64>,
+    limit: Option<u64>,
 }
 
 pub(super) async fn settlements(
     State(app): State<App>,
     query: Result<Query<SettlementQuery>, QueryRejection>,
 ) -> Result<Response, Refused> {
-    let form = "the parameter `date` must be a day as yyyy-MM-dd, and `after` the `next` of the page before";
+    let form = "the parameter `date` must be a day as yyyy-MM-dd, `after` the `next` of the page before, `limit` from 1 to 1000";
     let Query(query) = query.map_err(|_| Refused::bad_request(form))?;
+    let limit = query.limit.unwrap_or(ENTRIES_MAX);
+    if !(1..=ENTRIES_MAX).contains(&limit) {
+        return Err(Refused::bad_request(form));
+    }
     let zone = app.gateway.zone;
     let next_day = query.date.checked_add_days(Days::new(1)).ok_or_else(|| Refused::bad_request(form))?;
     let span = (zone.start_of(query.date), zone.start_of(next_day));
-    let page = app.gateway.storage.settlements(span, query.after.unwrap_or_default(), ENTRIES_MAX).await?;
-    let next = page.entries.last().map(|(id, _)| *id).filter(|_| page.entries.len() as u64 == ENTRIES_MAX);
+    let page = app.gateway.storage.settlements(span, query.after.unwrap_or_default(), limit).await?;
+    let next = page.entries.last().map(|(id, _)| *id).filter(|_| page.entries.len() as u64 == limit);
     let entries = page.entries.into_iter().map(|(_, entry)| entry).collect();
     let (captured, refunded) = (page.captured, page.refunded);
     Ok(success(Settlements { date: query.date.to_string(), captured, refunded, entries, next }))

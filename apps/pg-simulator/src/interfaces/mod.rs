@@ -72,7 +72,7 @@ pub(crate) fn router(app: App, actuator: Router) -> Router {
 }
 
 async fn merchants_only(State(app): State<App>, request: Request, next: Next) -> Response {
-    let merchant = request.headers().get(MERCHANT_HEADER).map(|value| value.as_bytes());
+    let merchant = request.headers().get(MERCHANT_HEADER).map(http::HeaderValue::as_bytes);
     match merchant {
         Some(merchant) if merchant == app.gateway.merchant.as_bytes() => next.run(request).await,
         Some(_) => Refused::bad_request("the header X-USER-ID names no merchant that the gateway knows")

@@ -24,7 +24,7 @@ pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
 const KEY_BYTES_MAX: usize = 255;
 
 /// How long a request that is never answered is kept open.
-const HANG_MAX: Duration = Duration::from_secs(120);
+const HANG_MAX: Duration = Duration::from_mins(2);
 
 /// How long an early callback is waited for: not longer than a client waits for its answer.
 const EARLY_MAX: Duration = Duration::from_secs(1);
@@ -176,20 +176,31 @@ fn shown(mut recorded: Recorded, stale: bool) -> Recorded {
     recorded
 }
 
-/// A body as JSON. What is wrong is told by its place only: a value may be a card number.
+/// A body as JSON. What is wrong is told without its value: that may be a card number.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let (path, category) = (error.path().to_string(), error.inner().classify());
+        let path = error.path().to_string();
         let place = if path == "." { "the body".to_owned() } else { format!("`{path}`") };
-        let fault = match category {
-            serde_json::error::Category::Data => "does not have the members and values of the protocol",
-            _ => "is not valid JSON",
-        };
-        Refused::bad_request(format!("{place} {fault}"))
+        Refused::bad_request(format!("{place} {}", fault(error.inner())))
     })?;
     json.end().map_err(|_| Refused::bad_request("there is more after the JSON of the body"))?;
     Ok(parsed)
+}
+
+/// The part of the reason that names no value.
+fn fault(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    if !error.is_data() {
+        "is not valid JSON".to_owned()
+    } else if let Some(field) = text.strip_prefix("missing field ") {
+        format!("lacks {field}")
+    } else if let Some((_, expected)) = text.rsplit_once(", expected ") {
+        format!("must be {expected}")
+    } else {
+        "is not as the protocol says".to_owned()
+    }
 }
 
 /// The key that makes a repeated call one; none where the header is missing.

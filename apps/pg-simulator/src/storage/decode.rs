@@ -35,7 +35,7 @@ impl<'a> Columns<'a> {
     pub(super) fn take<T: TryGetable>(&mut self) -> Result<T, DbErr> {
         let index = self.next;
         self.next += 1;
-        Ok(self.row.try_get_by_index(index)?)
+        self.row.try_get_by_index(index)
     }
 
     pub(super) fn named<T>(
@@ -61,7 +61,7 @@ impl<'a> Columns<'a> {
             transaction,
             callback_url: self.take()?,
             refunded: self.take()?,
-            recorded_at: self.take()?,
+            created_at: self.take()?,
             due_at: self.take()?,
             decided_at: self.take()?,
         })
@@ -74,6 +74,11 @@ pub(super) fn decoded<T>(
     decode: impl Fn(&mut Columns<'_>) -> Result<T, DbErr>,
 ) -> Result<Vec<T>, DbErr> {
     rows.iter().map(|row| decode(&mut Columns::of(row))).collect()
+}
+
+/// Rows of [`RECORDED_COLUMNS`].
+pub(super) fn recorded(rows: &[QueryResult]) -> Result<Vec<Recorded>, DbErr> {
+    rows.iter().map(|row| Columns::of(row).recorded()).collect()
 }
 
 pub(super) const fn card_type(card_type: CardType) -> &'static str {

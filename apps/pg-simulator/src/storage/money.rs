@@ -3,7 +3,7 @@ use commerce_database::{Column, DatabaseError, Template, Upsert, WriteTransactio
 use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query};
 use sea_orm::{ConnectionTrait as _, DbErr, Value};
 
-use super::decode::{Columns, RECORDED_COLUMNS, decoded, parse_status};
+use super::decode::{Columns, RECORDED_COLUMNS, decoded, parse_status, recorded};
 use super::settle::MOVE;
 use super::transactions::of_order;
 use super::{Failure, Storage};
@@ -255,5 +255,5 @@ async fn void(tx: &WriteTransaction, order_id: &str, now_us: i64) -> Result<Vec<
         .take();
     tx.execute(&not_yet).await?;
     let rows = tx.query_all(&of_order(order_id, now_us)).await?;
-    Ok(decoded(&rows, |row| row.recorded())?)
+    Ok(recorded(&rows)?)
 }

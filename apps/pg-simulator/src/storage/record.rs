@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use commerce_contracts::gateway::{PaymentRequest, Transaction, TransactionStatus, TransactionSummary};
 use commerce_database::{Column, DatabaseError, Insert, Lock, RowValue, Select, Update, WriteTransaction};
-use sea_orm::{ConnectionTrait as _, Statement};
+use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 
 use super::Storage;
 use super::decode::{Columns, card_type, decoded};
@@ -201,7 +201,8 @@ async fn used(
 /// The text of the rows found.
 async fn found(tx: &WriteTransaction, select: Statement) -> Result<HashSet<String>, DatabaseError> {
     let rows = tx.query_all_raw(select).await?;
-    Ok(decoded(&rows, |row| row.take())?.into_iter().collect())
+    let texts = rows.iter().map(|row| Columns::of(row).take());
+    Ok(texts.collect::<Result<_, DbErr>>()?)
 }
 
 fn row(new: &NewTransaction) -> [RowValue<'_>; 14] {

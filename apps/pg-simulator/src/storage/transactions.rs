@@ -4,7 +4,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Order, Query, SelectStateme
 use sea_orm::{ConnectionTrait as _, DbErr};
 
 use super::Storage;
-use super::decode::{Columns, RECORDED_COLUMNS, decoded};
+use super::decode::{Columns, RECORDED_COLUMNS, decoded, recorded};
 use crate::domain::{Recorded, status_name};
 
 /// Transactions that the gateway shows at `now_us`.
@@ -43,13 +43,13 @@ impl Storage {
     pub(crate) async fn find(&self, key: &str, now_us: i64) -> Result<Option<Recorded>, DatabaseError> {
         let one = shown(now_us).and_where(Expr::col("transaction_key").eq(key)).take();
         let rows = self.db.reader_named("find").query_all(&one).await?;
-        Ok(decoded(&rows, |row| row.recorded())?.pop())
+        Ok(recorded(&rows)?.pop())
     }
 
     /// The transactions of one reference, newest first.
     pub(crate) async fn of_order(&self, order_id: &str, now_us: i64) -> Result<Vec<Recorded>, DatabaseError> {
         let rows = self.db.reader_named("of_order").query_all(&of_order(order_id, now_us)).await?;
-        Ok(decoded(&rows, |row| row.recorded())?)
+        Ok(recorded(&rows)?)
     }
 
     /// Any transactions with their ids, newest first.

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use commerce_runtime::{Clock as _, SystemClock};
+use commerce_runtime::{Clock as _, ManualClock, SystemClock};
 use commerce_webhook::{
     Headers, ID_HEADER, SIGNATURE_HEADER, Secret, TIMESTAMP_HEADER, TOLERANCE, Unverified, verify,
 };
@@ -274,4 +274,9 @@ impl Client {
     pub async fn decided(&self, key: &str) -> Answer {
         self.until(&format!("/api/v1/payments/{key}"), |answer| answer.data()["status"] != "PENDING").await
     }
+}
+
+/// A clock that shows the present and moves only when it is told to.
+pub fn manual_clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(SystemClock.now_us()))
 }
