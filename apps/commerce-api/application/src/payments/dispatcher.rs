@@ -101,7 +101,7 @@ impl PaymentDispatcher {
                 () = due.raised() => {}
                 () = tokio::time::sleep(idle) => {}
                 _ = measure.tick() => self.measure().await,
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = told(&mut stop) => break,
             }
         }
         self.release(visits.collect().await).await;
@@ -193,6 +193,11 @@ impl PaymentDispatcher {
         let at = self.clock.now().plus(self.options.backoff_first);
         self.checks.hasten(payment, at, None).await
     }
+}
+
+/// Waits until it is told to stop, or nobody can tell it any more.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// What is due and was not claimed belongs to another dispatcher, or cannot be read: that is no reason to spin.

@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod audit;
+mod callbacks;
+mod checks;
 mod contract;
 mod desk;
+mod dispatch;
+mod gateway;
 mod locks;
 mod schedule;
 mod shop;
+mod till;
 mod unit_of_work;
 mod whole;

@@ -9,13 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use commerce_api_application::desk::{DeskOptions, DeskReply, KeyedRequest, OrderDesk, Submission};
 use commerce_api_application::ports::{
-    Answer, AuditStore, CardCipher as _, CardNumber, Clock, Fingerprint, IdSource, IdempotencyScope,
-    SealedCard, Storage,
+    Answer, AuditStore, CallbackInbox, CardCipher as _, CardNumber, Clock, Fingerprint, IdSource,
+    IdempotencyScope, PaymentChecks, PaymentQueries, SealedCard, Storage,
 };
 use commerce_api_domain::*;
 use commerce_api_infrastructure::memory::{MemoryStorage, violations};
 use commerce_api_infrastructure::runtime::{ManualClock, SequenceIds};
-use commerce_api_infrastructure::sql::{self, SqlAudit, SqlStorage};
+use commerce_api_infrastructure::sql::{self, SqlAudit, SqlCallbacks, SqlPayments, SqlStorage};
 use commerce_api_infrastructure::vault::AesCardCipher;
 use commerce_database::{Database, Dialect, SqliteOptions, Template};
 use futures::FutureExt as _;
@@ -38,6 +38,13 @@ pub struct Shop {
 pub enum Backend {
     Memory(MemoryStorage),
     Sqlite { database: Database, directory: TempDir },
+}
+
+/// The payment ports of a storage.
+pub struct Payments {
+    pub checks: Arc<dyn PaymentChecks>,
+    pub queries: Arc<dyn PaymentQueries>,
+    pub inbox: Arc<dyn CallbackInbox>,
 }
 
 /// Runs `test` on every storage there is.
@@ -85,6 +92,21 @@ impl Shop {
         match &self.backend {
             Backend::Memory(memory) => Arc::new(memory.clone()),
             Backend::Sqlite { directory, .. } => Arc::new(SqlStorage::new(open(directory).await)),
+        }
+    }
+
+    /// What the dispatcher and the callbacks keep.
+    pub fn payments(&self) -> Payments {
+        match &self.backend {
+            Backend::Memory(memory) => {
+                let memory = Arc::new(memory.clone());
+                Payments { checks: memory.clone(), queries: memory.clone(), inbox: memory }
+            }
+            Backend::Sqlite { database, .. } => {
+                let payments = Arc::new(SqlPayments::new(database.clone()));
+                let inbox = Arc::new(SqlCallbacks::new(database.clone()));
+                Payments { checks: payments.clone(), queries: payments, inbox }
+            }
         }
     }
 

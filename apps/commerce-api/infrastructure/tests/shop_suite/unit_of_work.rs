@@ -72,8 +72,9 @@ async fn a_command_costs_the_statements_that_are_documented() {
     assert_eq!((placed, sent, unknown, accepted, captured), (3 + 9, 5 + 3, 5 + 3, 5 + 4, 5 + 7));
     let again = pay(PaymentCommand::Captured { key: "other".into() }).await;
     let (canceled, _) = cost(&shop, &desk, Some(user), cancel(&by_card_order)).await;
+    let given_back = pay(PaymentCommand::DuplicateRefunded { key: "other".into() }).await;
     let settled = pay(PaymentCommand::RefundSettled).await;
-    assert_eq!((again, canceled, settled), (5 + 5, 6 + 10, 5 + 6));
+    assert_eq!((again, canceled, given_back, settled), (5 + 5, 6 + 10, 5 + 4, 5 + 6));
 
     let (placed, outcome) = cost(&shop, &desk, Some(user), by_card(user, product, 1, 100)).await;
     shop.clock.set(NOW.plus(std::time::Duration::from_hours(1)));

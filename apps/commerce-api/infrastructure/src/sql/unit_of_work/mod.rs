@@ -16,6 +16,7 @@
 //! | payment accepted | as expire | orders, payments, events, vault (4) |
 //! | payment captured | as expire | users, orders, payments, events, ledger, checks, outbox (7); not accepted before: vault (+1) |
 //! | captured late, or once more | as expire | orders, payments, events, checks, refunds (5) |
+//! | a duplicate given back | as expire | orders, payments, events, refunds (4) |
 //! | refund settled | as expire | orders, payments, events, checks, refunds, outbox (6) |
 //! | any of a payment, by a callback | as expire | and callbacks (+1) |
 //! | charge points | users, charges, keys (3) | users, ledger, keys (3) |

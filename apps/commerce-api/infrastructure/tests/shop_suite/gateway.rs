@@ -1,0 +1,273 @@
+//! A gateway that does as a test tells it, on the shop's clock.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use commerce_api_application::ports::{
+    Charge, ChargeError, Clock, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway,
+    TransactionState, TransactionSummary,
+};
+use commerce_api_domain::{Money, PaymentId, Timestamp};
+use commerce_api_infrastructure::runtime::ManualClock;
+use futures::future::BoxFuture;
+
+/// What becomes of the next charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meets {
+    /// Recorded and answered.
+    Answer,
+    /// Recorded; the answer is lost.
+    AnswerLost,
+    /// Fails before anything is recorded, and nobody can tell.
+    LostBefore,
+    /// Recorded only after a while; there is no answer.
+    RecordedLate(Duration),
+    /// No connection.
+    NotSent,
+    /// Refused for good.
+    Refused,
+    /// Recorded twice, and answered.
+    RecordedTwice,
+}
+
+#[derive(Debug, Clone)]
+struct Recorded {
+    transaction: GatewayTransaction,
+    visible_from: Timestamp,
+    refunded: bool,
+}
+
+#[derive(Default)]
+struct Books {
+    next: VecDeque<Meets>,
+    recorded: Vec<Recorded>,
+    voided: BTreeSet<String>,
+    charges: Vec<(PaymentId, String)>,
+    refunds: Vec<(String, String)>,
+    calls: usize,
+    /// Everything but a charge fails.
+    silent: bool,
+    refunds_fail: bool,
+}
+
+type Hook = Box<dyn Fn(GatewayTransaction) -> BoxFuture<'static, ()> + Send + Sync>;
+
+pub struct ScriptedGateway {
+    pub abilities: GatewayAbilities,
+    clock: Arc<ManualClock>,
+    books: Mutex<Books>,
+    /// Called inside a charge, after it was recorded and before it is answered.
+    before_answer: Mutex<Option<Hook>>,
+}
+
+pub fn key_of(number: usize) -> String {
+    format!("20270115:TR:{number:06x}")
+}
+
+impl ScriptedGateway {
+    pub fn new(abilities: GatewayAbilities, clock: Arc<ManualClock>) -> Self {
+        Self { abilities, clock, books: Mutex::default(), before_answer: Mutex::default() }
+    }
+
+    /// The next charges meet this, in this order; later ones are answered.
+    pub fn next(&self, meets: &[Meets]) {
+        self.books.lock().unwrap().next.extend(meets);
+    }
+
+    /// Decides every transaction that is pending.
+    pub fn decide(&self, state: &TransactionState) {
+        let mut books = self.books.lock().unwrap();
+        let pending = |recorded: &&mut Recorded| recorded.transaction.state == TransactionState::Pending;
+        books
+            .recorded
+            .iter_mut()
+            .filter(pending)
+            .for_each(|recorded| recorded.transaction.state = state.clone());
+    }
+
+    pub fn capture(&self) {
+        self.decide(&TransactionState::Captured);
+    }
+
+    pub fn decline(&self) {
+        self.decide(&TransactionState::Declined("limit exceeded".into()));
+    }
+
+    /// The gateway's books say another amount than was asked for.
+    pub fn falsify_amounts(&self) {
+        self.books.lock().unwrap().recorded.iter_mut().for_each(|recorded| recorded.transaction.amount -= 1);
+    }
+
+    pub fn be_silent(&self, silent: bool) {
+        self.books.lock().unwrap().silent = silent;
+    }
+
+    pub fn fail_refunds(&self, fail: bool) {
+        self.books.lock().unwrap().refunds_fail = fail;
+    }
+
+    pub fn before_answer(&self, hook: Hook) {
+        *self.before_answer.lock().unwrap() = Some(hook);
+    }
+
+    /// What is recorded, whether or not it is visible yet.
+    pub fn transactions(&self) -> Vec<GatewayTransaction> {
+        self.books.lock().unwrap().recorded.iter().map(|recorded| recorded.transaction.clone()).collect()
+    }
+
+    /// Won that the gateway holds for us: captured and not given back.
+    pub fn holds(&self) -> i64 {
+        let books = self.books.lock().unwrap();
+        let held = books.recorded.iter().filter(|recorded| {
+            recorded.transaction.state == TransactionState::Captured && !recorded.refunded
+        });
+        held.map(|recorded| recorded.transaction.amount).sum()
+    }
+
+    /// POSTs that reached it, by reference and idempotency key.
+    pub fn charges(&self) -> Vec<(PaymentId, String)> {
+        self.books.lock().unwrap().charges.clone()
+    }
+
+    /// Refunds that were made, by transaction key and refund key.
+    pub fn refunds(&self) -> Vec<(String, String)> {
+        self.books.lock().unwrap().refunds.clone()
+    }
+
+    pub fn calls(&self) -> usize {
+        self.books.lock().unwrap().calls
+    }
+
+    pub fn is_voided(&self, payment: PaymentId) -> bool {
+        self.books.lock().unwrap().voided.contains(&payment.to_string())
+    }
+
+    fn record(&self, charge: &Charge, visible_from: Timestamp) -> GatewayTransaction {
+        let mut books = self.books.lock().unwrap();
+        let reference = charge.payment.to_string();
+        let same = |known: &&mut Recorded| *known.transaction.reference == *reference;
+        if self.abilities.idempotency
+            && let Some(known) = books.recorded.iter_mut().find(same)
+        {
+            known.visible_from = known.visible_from.min(visible_from);
+            return known.transaction.clone();
+        }
+        let transaction = GatewayTransaction {
+            key: key_of(books.recorded.len() + 1).into(),
+            reference: reference.into(),
+            amount: charge.amount.won(),
+            state: TransactionState::Pending,
+        };
+        books.recorded.push(Recorded { transaction: transaction.clone(), visible_from, refunded: false });
+        transaction
+    }
+
+    fn visible(&self) -> Vec<GatewayTransaction> {
+        let (books, now) = (self.books.lock().unwrap(), self.clock.now());
+        let seen = books.recorded.iter().filter(|recorded| recorded.visible_from <= now);
+        seen.map(|recorded| recorded.transaction.clone()).collect()
+    }
+
+    fn under(&self, payment: PaymentId) -> Vec<TransactionSummary> {
+        let mut found: Vec<_> = self
+            .visible()
+            .into_iter()
+            .filter(|transaction| *transaction.reference == *payment.to_string())
+            .map(|transaction| TransactionSummary { key: transaction.key, state: transaction.state })
+            .collect();
+        found.reverse();
+        found
+    }
+
+    fn answers(&self) -> Result<(), GatewayError> {
+        let mut books = self.books.lock().unwrap();
+        books.calls += 1;
+        if books.silent { Err(GatewayError::Unavailable("silent".to_owned())) } else { Ok(()) }
+    }
+
+    fn next_meets(&self, charge: &Charge) -> Meets {
+        let mut books = self.books.lock().unwrap();
+        books.calls += 1;
+        let meets = books.next.pop_front().unwrap_or(Meets::Answer);
+        if meets != Meets::NotSent {
+            books.charges.push((charge.payment, charge.idempotency_key()));
+        }
+        if books.voided.contains(&charge.payment.to_string()) { Meets::Refused } else { meets }
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for ScriptedGateway {
+    fn abilities(&self) -> GatewayAbilities {
+        self.abilities
+    }
+
+    async fn charge(&self, charge: &Charge) -> Result<TransactionSummary, ChargeError> {
+        assert_eq!(charge.card.expose(), super::shop::CARD_NUMBER, "the number comes out of the vault whole");
+        let meets = self.next_meets(charge);
+        let unknown = || ChargeError::Unknown("lost".to_owned());
+        let now = self.clock.now();
+        match meets {
+            Meets::NotSent => return Err(ChargeError::NotSent("no connection".to_owned())),
+            Meets::Refused => return Err(ChargeError::Refused("not like this".to_owned())),
+            Meets::LostBefore => return Err(unknown()),
+            Meets::RecordedLate(after) => {
+                self.record(charge, now.plus(after));
+                return Err(unknown());
+            }
+            Meets::RecordedTwice => {
+                self.record(charge, now);
+            }
+            Meets::Answer | Meets::AnswerLost => {}
+        }
+        let recorded = self.record(charge, now);
+        let hook = self.before_answer.lock().unwrap().as_ref().map(|hook| hook(recorded.clone()));
+        if let Some(hook) = hook {
+            hook.await;
+        }
+        if meets == Meets::AnswerLost {
+            return Err(unknown());
+        }
+        Ok(TransactionSummary { key: recorded.key, state: recorded.state })
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<GatewayTransaction>, GatewayError> {
+        self.answers()?;
+        Ok(self.visible().into_iter().find(|transaction| *transaction.key == *key))
+    }
+
+    async fn find_by_reference(&self, payment: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
+        self.answers()?;
+        Ok(self.under(payment))
+    }
+
+    async fn refund(&self, key: &str, amount: Money, refund_key: &str) -> Result<(), GatewayError> {
+        self.answers()?;
+        let mut books = self.books.lock().unwrap();
+        if books.refunds_fail {
+            return Err(GatewayError::Unavailable("refunds are down".to_owned()));
+        }
+        let recorded = books.recorded.iter_mut().find(|recorded| *recorded.transaction.key == *key).unwrap();
+        assert_eq!(recorded.transaction.state, TransactionState::Captured, "only a capture is refunded");
+        assert_eq!(recorded.transaction.amount, amount.won(), "whole");
+        if !recorded.refunded {
+            recorded.refunded = true;
+            books.refunds.push((key.to_owned(), refund_key.to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn void(&self, payment: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
+        self.answers()?;
+        let (mut books, now) = (self.books.lock().unwrap(), self.clock.now());
+        let reference = payment.to_string();
+        books
+            .recorded
+            .retain(|known| *known.transaction.reference != *reference || known.visible_from <= now);
+        books.voided.insert(reference);
+        drop(books);
+        Ok(self.under(payment))
+    }
+}
