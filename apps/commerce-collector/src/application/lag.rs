@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commerce_bus::EventBus;
+use commerce_bus::{EventBus, PartitionLag};
 use commerce_contracts::topics;
 use tokio::sync::watch;
 
@@ -45,19 +45,17 @@ impl LagWatch {
     pub async fn progress(&self) -> Result<Vec<PartitionProgress>, BoxError> {
         let counted = self.queries.counted_to().await?;
         let of_bus = self.bus.lag(GROUP, topics::ALL).await?;
-        let progress = of_bus.into_iter().map(|lag| {
-            let found = counted.iter().find(|c| c.topic == lag.topic && c.partition == lag.partition);
-            // What was purged before anybody counted it is lost, not waiting.
-            let next = found.map_or(lag.end - lag.lag, |counted| counted.next);
-            PartitionProgress {
-                topic: lag.topic,
-                partition: lag.partition,
-                end: lag.end,
-                next,
-                lag: (lag.end - next).max(0),
-            }
-        });
-        Ok(progress.collect())
+        let mut progress = Vec::with_capacity(of_bus.len());
+        for PartitionLag { topic, partition, end, .. } in of_bus {
+            let found = counted.iter().find(|c| c.topic == topic && c.partition == partition);
+            let next = match found {
+                Some(counted) => counted.next,
+                // What the bus was told of does not count: a new database begins at the beginning.
+                None => self.bus.earliest(&topic, partition).await?,
+            };
+            progress.push(PartitionProgress { topic, partition, end, next, lag: (end - next).max(0) });
+        }
+        Ok(progress)
     }
 
     /// Keeps the figures up to date until `stop` turns true.

@@ -230,6 +230,6 @@ pub trait Queries: Send + Sync + 'static {
     /// Dead letters that nobody has dealt with.
     async fn open_dead_letters(&self) -> Result<i64, StoreError>;
 
-    /// How far every partition is counted.
+    /// How far every partition is counted, without those of which nothing ever was.
     async fn counted_to(&self) -> Result<Vec<CountedTo>, StoreError>;
 }

@@ -80,12 +80,12 @@ impl Queries for SqlCollector {
 
     async fn counted_to(&self) -> Result<Vec<CountedTo>, StoreError> {
         let sql = "SELECT topic, `partition`, next_offset FROM consumer_offsets WHERE consumer = ? \
-                   ORDER BY topic, `partition`";
+                   AND next_offset >= 0 ORDER BY topic, `partition`";
         let rows = self.rows("counted_to", Template::new(sql), vec![self.consumer.into()]).await?;
         let counted = rows.iter().map(|row| {
             let mut row = Columns::of(row);
             let (topic, partition) = (row.take()?, row.partition()?);
-            Ok(CountedTo { topic, partition, next: row.take::<i64>()?.max(0) })
+            Ok(CountedTo { topic, partition, next: row.take()? })
         });
         counted.collect()
     }

@@ -134,17 +134,18 @@ async fn members_that_come_and_go_lose_and_double_nothing() {
 #[tokio::test]
 async fn a_restart_goes_on_from_the_offset_in_storage() {
     let bench = Bench::open().await;
-    let events = mixed(300);
-    bench.publish(&events).await;
-    let running = bench.start().await;
-    let counts = bench.counts_after(running).await;
-    // With the dedupe rows gone, a record that was read again would count twice.
+    let events = mixed(600);
+    bench.publish(&events[..300]).await;
+    let forgetful = bench.start_on(Arc::new(Forgetful(bench.log.clone())), bench.options()).await;
+    bench.counts_after(forgetful).await;
+    // With the dedupe rows gone, a record that was read again would count twice, and the bus knows of no offset.
     let collector = bench.collector().await;
     run(&collector.database, "DELETE FROM event_handled").await;
     collector.close().await;
+    bench.publish(&events[300..]).await;
     let running = bench.start().await;
-    let again = bench.counts_after(running).await;
-    assert_eq!((again.totals, again.daily, again.handled), (counts.totals, counts.daily, 0));
+    let counts = bench.counts_after(running).await;
+    assert_eq!(counts, Counts { handled: 300, ..recount(&events) });
 }
 
 #[tokio::test]
