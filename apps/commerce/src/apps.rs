@@ -56,7 +56,7 @@ impl Apps {
         let bus: Arc<dyn EventBus> = Arc::new(log.clone());
         let collector = Collector::open(collector_options(settings), clock.as_ref()).await?;
         let authenticator = Arc::new(SessionAuthenticator::new(platform.accounts.clone()));
-        let api = Running::start(platform, &config)?;
+        let api = Running::start(platform, &config, Some(bus.clone()))?;
         let collector = commerce_collector::Running::start(collector, bus, authenticator, clock)?;
         Ok(Self { simulator, log, api, collector })
     }

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use commerce_api_application::ports::{BoxError, StorageError};
+use commerce_api_infrastructure::gateway::GatewaySetupError;
 use commerce_database::DatabaseError;
 
 use crate::config::ConfigError;
@@ -53,6 +54,9 @@ pub enum StartError {
     /// A setting is not usable.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The gateway cannot be called as it is configured.
+    #[error("the payment gateway cannot be called: {0}; check [gateway]")]
+    Gateway(#[from] GatewaySetupError),
     /// The demonstration's data cannot be written.
     #[error("the demonstration's data cannot be written: {0}")]
     Seed(#[source] BoxError),

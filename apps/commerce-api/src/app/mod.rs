@@ -1,11 +1,13 @@
 //! Wiring: which adapter stands behind which port, and the start and stop of the app.
 
+mod background;
 pub mod demo;
 mod error;
 mod guards;
 mod health;
 mod platform;
 mod running;
+mod wiring;
 
 pub use error::StartError;
 pub use guards::AdminSession;

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use commerce_api_application::Accounts;
 use commerce_api_application::ports::{
-    AccountStore, AuditStore, CardCipher, CatalogueStore, Clock, CouponStore, Fingerprinter, IdSource,
-    LeaseStore, LikeQueries, Maintenance, OrderQueries, Storage, TokenSource,
+    AccountStore, AuditStore, CallbackInbox, CardCipher, CatalogueStore, Clock, CouponStore, Fingerprinter,
+    IdSource, LeaseStore, LikeQueries, Maintenance, OrderQueries, OutboxStore, PaymentChecks, PaymentQueries,
+    Storage, TokenSource,
 };
 use commerce_api_infrastructure::runtime::{
     Argon2Hasher, HmacFingerprinter, RandomIds, RandomTokens, SystemClock, fill_random,
@@ -32,6 +33,14 @@ pub struct Platform {
     pub coupons: Arc<dyn CouponStore>,
     /// Orders and payments.
     pub orders: Arc<dyn OrderQueries>,
+    /// Payments, as the gateway names them.
+    pub payments: Arc<dyn PaymentQueries>,
+    /// Payments that have to be visited.
+    pub checks: Arc<dyn PaymentChecks>,
+    /// Callbacks that came.
+    pub inbox: Arc<dyn CallbackInbox>,
+    /// Events to publish.
+    pub outbox: Arc<dyn OutboxStore>,
     /// Likes.
     pub likes: Arc<dyn LikeQueries>,
     /// Units of work.
@@ -95,6 +104,7 @@ impl Platform {
     ) -> Self {
         let tokens: Arc<dyn TokenSource> = Arc::new(RandomTokens);
         let users: Arc<dyn AccountStore> = Arc::new(sql::SqlAccounts::new(database.clone()));
+        let payments = Arc::new(sql::SqlPayments::new(database.clone()));
         let sessions = Arc::new(CachedSessions::new(Arc::new(sql::SqlSessions::new(database.clone()))));
         Self {
             accounts: Accounts::new(
@@ -109,6 +119,10 @@ impl Platform {
             catalogue: Arc::new(sql::SqlCatalogue::new(database.clone())),
             coupons: Arc::new(sql::SqlCoupons::new(database.clone())),
             orders: Arc::new(sql::SqlOrders::new(database.clone())),
+            payments: payments.clone(),
+            checks: payments,
+            inbox: Arc::new(sql::SqlCallbacks::new(database.clone())),
+            outbox: Arc::new(sql::SqlOutbox::new(database.clone())),
             likes: Arc::new(sql::SqlLikes::new(database.clone())),
             storage: Arc::new(sql::SqlStorage::new(database.clone())),
             audit: Arc::new(sql::SqlAudit::new(database.clone())),

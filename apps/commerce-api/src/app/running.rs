@@ -5,25 +5,25 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
-use commerce_api_application::desk::{LikeDesk, OrderDesk, describe_metrics};
-use commerce_api_application::schedule::{ScheduleOptions, Scheduler};
-use commerce_api_application::{Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ViewCounter};
-use commerce_api_infrastructure::runtime::fill_random;
+use commerce_api_application::desk::describe_metrics;
+use commerce_api_application::payments::describe_payment_metrics;
+use commerce_api_application::ports::PaymentGateway;
+use commerce_api_application::schedule::ScheduleOptions;
+use commerce_api_application::{ViewCounter, relay};
+use commerce_api_infrastructure::gateway::{HttpGateway, describe_gateway_metrics};
+use commerce_bus::EventBus;
 use commerce_database::Database;
-use commerce_http::EntropySource;
-use commerce_telemetry::{
-    ActuatorState, AnyOf, BuildInfo, HealthRegistry, LoopbackOr, Readiness, actuator, metrics,
-};
+use commerce_telemetry::{Readiness, metrics};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::background::{self, Background};
 use super::error::StartError;
-use super::guards::AdminSession;
-use super::health::DatabaseHealth;
 use super::platform::Platform;
+use super::wiring::{self, Desks};
 use crate::config::Config;
-use crate::interfaces::{self, Facades, SessionAuthenticator};
+use crate::interfaces::describe_callback_metrics;
 
 /// The app at work: HTTP, desks and background tasks.
 pub struct Running {
@@ -32,42 +32,56 @@ pub struct Running {
     stop: watch::Sender<bool>,
     server: JoinHandle<io::Result<()>>,
     scheduler: JoinHandle<()>,
+    dispatcher: Background,
+    relay: Option<Background>,
     database: Database,
-}
-
-struct OsEntropy;
-
-impl EntropySource for OsEntropy {
-    fn fill(&self, bytes: &mut [u8]) {
-        fill_random(bytes);
-    }
 }
 
 impl Running {
     /// Requests that were accepted are finished for at most this long when the app stops.
     const DRAIN_MAX: Duration = Duration::from_secs(10);
+    /// Calls to the gateway that are under way are waited for so long; the next start asks about those that were cut.
+    const VISITS_MAX: Duration = Duration::from_secs(10);
+    /// Events that were written are published for at most this long; the rest follows after the next start.
+    const PUBLISH_MAX: Duration = Duration::from_secs(10);
 
     /// Binds the port and starts desks, background tasks and HTTP on the current runtime.
-    pub fn start(platform: Platform, config: &Config) -> Result<Self, StartError> {
+    ///
+    /// `bus` takes the events; without one they stay in the outbox until there is.
+    pub fn start(
+        platform: Platform,
+        config: &Config,
+        bus: Option<Arc<dyn EventBus>>,
+    ) -> Result<Self, StartError> {
         let metrics = metrics::install()?;
-        describe_metrics();
+        describe();
         let addr = SocketAddr::new(config.api.bind, config.api.port);
         let listener = listen(addr).map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortTaken { addr },
             _ => StartError::Bind { addr, source },
         })?;
         let api_addr = listener.local_addr().map_err(|source| StartError::Bind { addr, source })?;
-        let (desk, likes) = desks(&platform, config);
+        let options = config.gateway_options(api_addr)?;
+        let longest_call = options.longest();
+        if options.sends_in_the_clear() {
+            tracing::warn!(
+                "`gateway.url` is http and not on this machine: card numbers can be read on their way"
+            );
+        }
+        let gateway: Arc<dyn PaymentGateway> = Arc::new(HttpGateway::new(options)?);
+        let desks = Desks::start(&platform, config);
         let views = Arc::new(ViewCounter::new(platform.catalogue.clone(), platform.clock.clone()));
         let readiness = Readiness::default();
-        let facades = facades(&platform, config, &desk, likes, views.clone());
-        let router = router(&platform, config, facades, metrics, readiness.clone())?;
+        let facades = wiring::facades(&platform, config, desks.clone(), gateway.clone(), views.clone());
+        let router = wiring::router(&platform, config, facades, metrics, readiness.clone())?;
         let (stop, stopping) = watch::channel(false);
-        let scheduler =
-            tokio::spawn(scheduler(&platform, desk, views).run(ScheduleOptions::default(), stopping.clone()));
+        let scheduler = wiring::scheduler(&platform, desks.orders.clone(), views);
+        let scheduler = tokio::spawn(scheduler.run(ScheduleOptions::default(), stopping.clone()));
+        let relay = bus.map(|bus| background::relay(&platform, config, &desks, bus));
+        let dispatcher = background::dispatcher(&platform, config, &desks, gateway, longest_call);
         let server = tokio::spawn(serve(listener, router, stopping));
         let database = platform.database;
-        Ok(Self { api_addr, readiness, stop, server, scheduler, database })
+        Ok(Self { api_addr, readiness, stop, server, scheduler, dispatcher, relay, database })
     }
 
     /// Where the API listens.
@@ -75,7 +89,8 @@ impl Running {
         self.api_addr
     }
 
-    /// Stops: not ready any more, no new connection, what was accepted is finished, then the rest is flushed.
+    /// Stops: not ready any more, no new connection, what was accepted is finished, then nothing is begun at the gateway,
+    /// then what happened is published, then the rest is flushed.
     pub async fn stop(self) {
         self.readiness.set_draining();
         self.stop.send_replace(true);
@@ -87,8 +102,20 @@ impl Running {
         if let Err(error) = self.scheduler.await {
             tracing::error!(%error, "a background task failed while stopping");
         }
+        self.dispatcher.stop(Self::VISITS_MAX).await;
+        if let Some(relay) = self.relay {
+            relay.stop(Self::PUBLISH_MAX).await;
+        }
         self.database.close().await;
     }
+}
+
+fn describe() {
+    describe_metrics();
+    describe_payment_metrics();
+    describe_gateway_metrics();
+    relay::describe_metrics();
+    describe_callback_metrics();
 }
 
 /// Connections that may wait to be accepted. With the usual 128 a sale's buyers overflow it, and each one that
@@ -116,84 +143,4 @@ async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<
             let _ = stop.wait_for(|stop| *stop).await;
         })
         .await
-}
-
-fn desks(platform: &Platform, config: &Config) -> (OrderDesk, LikeDesk) {
-    let options = config.desk_options();
-    let orders = OrderDesk::start(
-        platform.storage.clone(),
-        platform.ids.clone(),
-        platform.clock.clone(),
-        config.rules(),
-        options,
-        config.keep_answers(),
-    );
-    (orders, LikeDesk::start(platform.storage.clone(), platform.clock.clone(), options))
-}
-
-fn facades(
-    platform: &Platform,
-    config: &Config,
-    desk: &OrderDesk,
-    likes: LikeDesk,
-    views: Arc<ViewCounter>,
-) -> Facades {
-    let (ids, clock) = (platform.ids.clone(), platform.clock.clone());
-    Facades {
-        accounts: platform.accounts.clone(),
-        admin: Admin::new(
-            platform.users.clone(),
-            platform.tokens.clone(),
-            ids.clone(),
-            clock.clone(),
-            config.is_demo(),
-        ),
-        catalogue: Catalogue::new(platform.catalogue.clone(), desk.clone(), ids.clone(), clock.clone()),
-        coupons: Coupons::new(platform.coupons.clone(), desk.clone(), ids.clone(), clock.clone()),
-        idempotency: Idempotency::new(platform.fingerprinter.clone()),
-        likes: Likes::new(likes, platform.likes.clone(), ids.clone()),
-        orders: Orders::new(desk.clone(), platform.orders.clone(), ids.clone(), clock.clone()),
-        points: Points::new(platform.users.clone(), desk.clone(), ids, clock, config.customers_may_charge()),
-        views,
-        docs: config.docs.enabled,
-    }
-}
-
-fn scheduler(platform: &Platform, desk: OrderDesk, views: Arc<ViewCounter>) -> Scheduler {
-    Scheduler {
-        desk,
-        accounts: platform.accounts.clone(),
-        orders: platform.orders.clone(),
-        catalogue: platform.catalogue.clone(),
-        views,
-        maintenance: platform.maintenance.clone(),
-        leases: platform.leases.clone(),
-        ids: platform.ids.clone(),
-        clock: platform.clock.clone(),
-    }
-}
-
-fn router(
-    platform: &Platform,
-    config: &Config,
-    facades: Facades,
-    metrics: commerce_telemetry::MetricsHandle,
-    readiness: Readiness,
-) -> Result<Router, StartError> {
-    let accounts = platform.accounts.clone();
-    let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
-    let token = config.actuator.scrape_token.as_ref().map(|token| token.expose().to_owned());
-    let guard = AnyOf(vec![Arc::new(LoopbackOr::new(token)), Arc::new(AdminSession(accounts))]);
-    let health =
-        HealthRegistry::new(readiness).with_readiness(Arc::new(DatabaseHealth(platform.database.clone())));
-    let info = BuildInfo {
-        name: "commerce-api",
-        version: env!("CARGO_PKG_VERSION"),
-        profile: if cfg!(debug_assertions) { "debug" } else { "release" },
-        commit: option_env!("COMMERCE_COMMIT"),
-    };
-    let operator = actuator::router(ActuatorState::new(info, health, metrics, Arc::new(guard)));
-    let (router, _) = interfaces::router(facades, Arc::new(OsEntropy), authenticator, operator)
-        .map_err(StartError::Routes)?;
-    Ok(router)
 }

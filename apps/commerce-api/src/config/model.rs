@@ -288,7 +288,7 @@ impl Default for Config {
                 stuck_after_s: 300,
                 concurrency: 32,
             },
-            relay: Relay { batch_max: 500, every_ms: 1_000, lease_s: 30 },
+            relay: Relay { batch_max: 1_000, every_ms: 500, lease_s: 10 },
             sessions: Sessions { idle_s: 43_200 },
             idempotency: Idempotency { keep_s: 86_400 },
             shop: Shop { zone: "Asia/Seoul".to_owned() },

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use commerce_api_application::payments::DispatchOptions;
 use commerce_api_application::ports::{GatewayAbilities, RelayOptions};
 use commerce_api_infrastructure::gateway::{GatewayOptions, gateway_url};
 use commerce_config::ConfigError;
@@ -51,12 +52,34 @@ impl Config {
         Ok(options)
     }
 
+    /// Options of the payment dispatcher, where one use of the gateway takes `longest_call` at most.
+    pub fn dispatch_options(&self, longest_call: Duration) -> DispatchOptions {
+        let payments = &self.payments;
+        let defaults = DispatchOptions::default();
+        DispatchOptions {
+            concurrency: payments.concurrency,
+            // A visit asks for the list, for what is in it, and acts on it.
+            lease: defaults.lease.max(longest_call.saturating_mul(4)),
+            backoff_first: Duration::from_millis(payments.backoff_first_ms),
+            backoff_max: Duration::from_millis(payments.backoff_max_ms),
+            not_found_grace: Duration::from_secs(payments.not_found_grace_s),
+            ..defaults
+        }
+    }
+
+    /// How long after it was made an open payment counts as stuck.
+    pub const fn stuck_after(&self) -> Duration {
+        Duration::from_secs(self.payments.stuck_after_s)
+    }
+
     /// Options of the relay.
     pub const fn relay_options(&self) -> RelayOptions {
         RelayOptions {
             batch_max: self.relay.batch_max,
             lease: Duration::from_secs(self.relay.lease_s),
             every: Duration::from_millis(self.relay.every_ms),
+            // The embedded profile: one process to a data directory, which its lock sees to.
+            alone: true,
             ..RelayOptions::DEFAULT
         }
     }

@@ -4,9 +4,10 @@ use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
 use commerce_http::{FieldError, ProblemDocument};
+use commerce_webhook::SIGNATURE_HEADER;
 use http::HeaderValue;
 use http::header::{REFERRER_POLICY, X_FRAME_OPTIONS};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -26,7 +27,7 @@ pub const PAGE_PATH: &str = "/swagger-ui.html";
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     components(schemas(ProblemDocument, FieldError)),
-    modifiers(&Bearer),
+    modifiers(&Schemes),
     tags(
         (name = "users", description = "Accounts"),
         (name = "sessions", description = "Logging in and out"),
@@ -43,10 +44,10 @@ pub const PAGE_PATH: &str = "/swagger-ui.html";
 )]
 struct Document;
 
-/// The security scheme that operations name.
-struct Bearer;
+/// The security schemes that operations name.
+struct Schemes;
 
-impl Modify for Bearer {
+impl Modify for Schemes {
     fn modify(&self, document: &mut OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
@@ -54,6 +55,11 @@ impl Modify for Bearer {
             .build();
         let components = document.components.get_or_insert_with(Components::new);
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let signature = ApiKeyValue::with_description(
+            SIGNATURE_HEADER,
+            "HMAC-SHA-256 over `webhook-id.webhook-timestamp.body`, after Standard Webhooks",
+        );
+        components.add_security_scheme("signature", SecurityScheme::ApiKey(ApiKey::Header(signature)));
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use axum::response::{IntoResponse, Response};
 use commerce_api_application::desk::SubmitError;
+use commerce_api_application::payments::CallbackError;
 use commerce_api_application::ports::{StorageError, UpdateRefused};
 use commerce_http::Problem;
 use http::StatusCode;
@@ -39,6 +40,15 @@ impl From<StorageError> for Failure {
 impl From<SubmitError> for Failure {
     fn from(error: SubmitError) -> Self {
         Self(undecided(error))
+    }
+}
+
+impl From<CallbackError> for Failure {
+    fn from(error: CallbackError) -> Self {
+        match error {
+            CallbackError::Storage(error) => error.into(),
+            CallbackError::Desk(error) => error.into(),
+        }
     }
 }
 

@@ -7,13 +7,17 @@ mod failure;
 mod input;
 mod problems;
 mod refusal;
+mod signature;
 mod v1;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
+use commerce_api_application::payments::{Callbacks, Payments};
+use commerce_api_application::ports::Clock;
 use commerce_api_application::{
     Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ViewCounter,
 };
@@ -27,6 +31,7 @@ use utoipa::openapi::OpenApi;
 
 pub use auth::SessionAuthenticator;
 pub use docs::{DOCUMENT_PATH, PAGE_PATH};
+pub use signature::{SignatureGuard, describe_callback_metrics};
 
 /// The use cases behind the interface.
 #[derive(Clone)]
@@ -35,6 +40,10 @@ pub struct Facades {
     pub accounts: Accounts,
     /// What administrators do.
     pub admin: Admin,
+    /// What the gateway tells by itself.
+    pub callbacks: Callbacks,
+    /// Checks that the gateway tells it; none where the gateway does not sign.
+    pub signatures: Option<SignatureGuard>,
     /// Brands, products, stock.
     pub catalogue: Catalogue,
     /// Coupons.
@@ -45,10 +54,16 @@ pub struct Facades {
     pub likes: Likes,
     /// Orders and payments.
     pub orders: Orders,
+    /// Payments, for those who run the shop.
+    pub payments: Payments,
+    /// How long after it was made an open payment counts as stuck.
+    pub stuck_after: Duration,
     /// Points.
     pub points: Points,
     /// Views of products.
     pub views: Arc<ViewCounter>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
     /// Whether the document and the page that shows it are served.
     pub docs: bool,
 }

@@ -252,7 +252,7 @@ async fn a_wrong_password_and_an_unknown_account_look_the_same() {
 
 #[tokio::test]
 async fn a_real_shop_makes_no_buyers_and_lets_no_customer_charge() {
-    let shop = Shop::open_in(Mode { demo: false, customers_may_charge: false, docs: true }).await;
+    let shop = Shop::open_in(Mode { demo: false, customers_may_charge: false, ..Mode::default() }).await;
     let admin = shop.admin().await;
     let user = shop.user("shopper", Role::Customer).await;
     let buyers = shop.post("/api/v1/demo/buyers").by(&admin).json(&json!({"count": 1}));

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
 use commerce_api_application::ports::{BoxError, GatewayAbilities};
@@ -40,6 +41,13 @@ impl GatewayOptions {
             retry_first: Duration::from_secs(1),
             bulkhead_max: 64,
         }
+    }
+
+    /// Whether card numbers leave this machine without TLS.
+    pub fn sends_in_the_clear(&self) -> bool {
+        let host = self.base.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        self.base.scheme() == "http" && !here
     }
 
     /// The longest that one use of the port may take, repetitions and their waits included: a claim on a payment must
@@ -101,6 +109,22 @@ mod tests {
         ];
         for bad in bad {
             assert_eq!(gateway_url(bad), Err(BadGatewayUrl), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_http_to_another_machine_is_in_the_clear() {
+        let in_the_clear = |url: &str| {
+            let (url, none) = (gateway_url(url).unwrap(), String::new());
+            GatewayOptions::new(url, none.clone(), none, GatewayAbilities::ALL).sends_in_the_clear()
+        };
+        for here in
+            ["http://127.0.0.1:8082", "http://localhost", "http://[::1]:8082", "https://pg.example.com"]
+        {
+            assert!(!in_the_clear(here), "{here}");
+        }
+        for there in ["http://pg.example.com", "http://10.0.0.7:8082", "http://[2001:db8::1]"] {
+            assert!(in_the_clear(there), "{there}");
         }
     }
 

@@ -6,7 +6,7 @@ mod text;
 mod time;
 
 pub use numbers::{BasisPoints, BuyerCount, Id, IssueLimit, Pieces, PositiveWon, StockCount, Won};
-pub use text::{CardNumber, Code, Description, Name, Reason, SearchText};
+pub use text::{CardNumber, Code, Description, Name, Reason, SearchText, TransactionKey};
 pub use time::Time;
 
 use commerce_http::Problem;

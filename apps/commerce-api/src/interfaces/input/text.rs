@@ -155,6 +155,51 @@ impl ToSchema for Code {
     }
 }
 
+/// The gateway's key of a transaction.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TransactionKey(String);
+
+impl TransactionKey {
+    const CHARS_MAX: usize = 128;
+}
+
+impl From<TransactionKey> for Arc<str> {
+    fn from(key: TransactionKey) -> Self {
+        key.0.into()
+    }
+}
+
+impl TryFrom<String> for TransactionKey {
+    type Error = WrongText;
+
+    fn try_from(text: String) -> Result<Self, WrongText> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if visible && (1..=Self::CHARS_MAX).contains(&text.len()) {
+            Ok(Self(text))
+        } else {
+            Err(WrongText("1 to 128 visible ASCII characters"))
+        }
+    }
+}
+
+impl PartialSchema for TransactionKey {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[!-~]{1,128}$"))
+            .description(Some("The gateway's key of a transaction."))
+            .examples(["20260814:TR:9577c5"])
+            .into()
+    }
+}
+
+impl ToSchema for TransactionKey {
+    fn name() -> Cow<'static, str> {
+        "TransactionKey".into()
+    }
+}
+
 /// A card number. It has no `Debug`, and it is serialised for the keyed fingerprint of a request only.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -163,9 +208,14 @@ pub struct CardNumber(String);
 impl CardNumber {
     const GROUPS: usize = 4;
 
-    /// The last four digits: all of the number that goes on.
+    /// The last four digits: all of the number that is kept readable.
     pub fn last_four(&self) -> Arc<str> {
         self.0.rsplit('-').next().unwrap_or_default().into()
+    }
+
+    /// The number, for the use case that seals it.
+    pub fn sealable(&self) -> commerce_api_application::ports::CardNumber {
+        commerce_api_application::ports::CardNumber::new(self.0.clone())
     }
 }
 
@@ -241,6 +291,14 @@ mod tests {
             assert_eq!(Description::try_from(text.to_owned()).is_ok(), good, "{text:?}");
             assert_eq!(Reason::try_from(text.to_owned()).is_ok(), good, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_transaction_key_is_visible_ascii() {
+        for bad in [String::new(), "a b".to_owned(), "키".to_owned(), "k".repeat(129)] {
+            assert!(TransactionKey::try_from(bad).is_err());
+        }
+        assert!(TransactionKey::try_from("20260814:TR:9577c5".to_owned()).is_ok());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Version 1 of the API.
 
 mod admin;
+mod admin_payments;
 mod brands;
+mod callback;
 mod coupons;
 mod demo;
 mod likes;
@@ -40,7 +42,9 @@ pub fn router() -> Routes {
         coupons::routes(),
         orders::routes(),
         payments::routes(),
+        callback::routes(),
         admin::routes(),
+        admin_payments::routes(),
         demo::routes(),
     ]
     .into_iter()

@@ -70,7 +70,7 @@ impl From<&Payment> for PaymentPart {
 /// A payment.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct PaymentResponse {
+pub struct PaymentResponse {
     #[serde(flatten)]
     payment: PaymentPart,
     /// Its order.
@@ -136,7 +136,8 @@ problems! {
     NoPayment { 404 => "PAYMENT_NOT_FOUND" }
 }
 
-fn payment_not_found() -> Problem {
+/// 404 `PAYMENT_NOT_FOUND`.
+pub fn payment_not_found() -> Problem {
     let detail = "no payment of yours has this id";
     Problem::not_found("PAYMENT_NOT_FOUND", "The payment does not exist", detail)
 }

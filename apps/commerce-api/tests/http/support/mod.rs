@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use axum::Router;
 use commerce_api::app::AdminSession;
-use commerce_api::interfaces::{Facades, SessionAuthenticator, router};
+use commerce_api::interfaces::{Facades, SessionAuthenticator, SignatureGuard, router};
 use commerce_api_application::desk::{DeskOptions, DeskReply, LikeDesk, OrderDesk, Submission};
+use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::{CatalogueStore, Clock, IdSource, Storage, TokenSource};
 use commerce_api_application::{
     AccountOptions, Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, SignUp,
@@ -20,18 +21,31 @@ use commerce_api_infrastructure::runtime::{
     Argon2Cost, Argon2Hasher, HmacFingerprinter, ManualClock, SequenceIds,
 };
 use commerce_api_infrastructure::sql;
+use commerce_api_infrastructure::vault::AesCardCipher;
 use commerce_database::{Database, SqliteOptions};
 use commerce_telemetry::{
     ActuatorState, AnyOf, BuildInfo, HealthRegistry, LoopbackOr, Readiness, actuator, metrics,
 };
+use commerce_webhook::Secret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use self::call::{Call, Reply};
-use self::stand_ins::{CountingEntropy, CountingTokens};
+use self::stand_ins::{CountingEntropy, CountingTokens, SilentGateway};
 
 /// 2027-01-15 08:00 UTC: 17:00 in Seoul.
 pub const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+/// The secrets of callbacks: the one that is to be, and the one that was.
+pub const SECRETS: [&[u8]; 2] =
+    [b"the secret that the gateway signs with now", b"the secret before that one"];
+
+/// When an open payment counts as stuck.
+pub const STUCK_AFTER: Duration = Duration::from_mins(5);
+
+pub fn secret(key: &[u8]) -> Secret {
+    Secret::new(key)
+}
 
 /// What a shop allows.
 #[derive(Clone, Copy)]
@@ -39,11 +53,13 @@ pub struct Mode {
     pub demo: bool,
     pub customers_may_charge: bool,
     pub docs: bool,
+    /// Whether the gateway signs its callbacks.
+    pub signed: bool,
 }
 
 impl Default for Mode {
     fn default() -> Self {
-        Self { demo: true, customers_may_charge: true, docs: true }
+        Self { demo: true, customers_may_charge: true, docs: true, signed: true }
     }
 }
 
@@ -53,6 +69,7 @@ pub struct Shop {
     pub catalogue: Arc<dyn CatalogueStore>,
     pub views: Arc<ViewCounter>,
     pub accounts: Accounts,
+    pub database: Database,
     desk: OrderDesk,
     // Dropped last: the files are in use until then.
     _directory: TempDir,
@@ -85,13 +102,14 @@ impl Shop {
         let options = DeskOptions::default();
         let desk = OrderDesk::start(storage.clone(), ids.clone(), clock.clone(), rules, options, keep);
         let likes = LikeDesk::start(storage, clock.clone(), DeskOptions::default());
-        let parts = Parts { database, clock: clock.clone(), ids, catalogue: catalogue.clone() };
+        let parts =
+            Parts { database: database.clone(), clock: clock.clone(), ids, catalogue: catalogue.clone() };
         let facades = facades(&parts, desk.clone(), likes, views.clone(), mode);
         let accounts = facades.accounts.clone();
         let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
         let entropy = Arc::new(CountingEntropy::default());
         let (router, _) = router(facades, entropy, authenticator, operator(&accounts)).unwrap();
-        Self { router, clock, catalogue, views, accounts, desk, _directory: directory }
+        Self { router, clock, catalogue, views, accounts, database, desk, _directory: directory }
     }
 
     /// Somebody new with a session.
@@ -228,14 +246,23 @@ fn facades(parts: &Parts, desk: OrderDesk, likes: LikeDesk, views: Arc<ViewCount
     let options = AccountOptions::default();
     let coupons = Arc::new(sql::SqlCoupons::new(database()));
     let orders = Arc::new(sql::SqlOrders::new(database()));
+    let payments = Arc::new(sql::SqlPayments::new(database()));
+    let inbox = Arc::new(sql::SqlCallbacks::new(database()));
+    let gateway = Arc::new(SilentGateway { signed: mode.signed });
+    let cipher = Arc::new(AesCardCipher::new(&[9; 32], &[]));
     Facades {
         accounts: Accounts::new(users.clone(), sessions, Arc::new(hasher), tokens.clone(), clock(), options),
+        callbacks: Callbacks::new(desk.clone(), payments.clone(), payments.clone(), inbox, gateway, clock()),
+        signatures: mode.signed.then(|| SignatureGuard::new(SECRETS.map(secret).to_vec(), clock())),
+        payments: Payments::new(desk.clone(), payments.clone(), payments, ids(), clock()),
+        stuck_after: STUCK_AFTER,
+        clock: clock(),
         admin: Admin::new(users.clone(), tokens, ids(), clock(), mode.demo),
         catalogue: Catalogue::new(parts.catalogue.clone(), desk.clone(), ids(), clock()),
         coupons: Coupons::new(coupons, desk.clone(), ids(), clock()),
         idempotency: Idempotency::new(Arc::new(HmacFingerprinter::new(&[7; 32]))),
         likes: Likes::new(likes, Arc::new(sql::SqlLikes::new(database())), ids()),
-        orders: Orders::new(desk.clone(), orders, ids(), clock()),
+        orders: Orders::new(desk.clone(), orders, ids(), clock()).sealing_with(cipher),
         points: Points::new(users, desk, ids(), clock(), mode.customers_may_charge),
         views,
         docs: mode.docs,

@@ -1,6 +1,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use commerce_api_application::ports::{TokenHash, TokenSource};
+use async_trait::async_trait;
+use commerce_api_application::ports::{
+    Charge, ChargeError, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway, TokenHash,
+    TokenSource, TransactionSummary,
+};
+use commerce_api_domain::{Money, PaymentId};
 use commerce_http::EntropySource;
 
 /// Trace ids that count: the same every run.
@@ -39,5 +44,41 @@ impl TokenSource for CountingTokens {
 
     fn hash(&self, token: &str) -> Option<TokenHash> {
         token.strip_prefix(Self::PREFIX)?.parse().ok().map(hash_of)
+    }
+}
+
+/// A gateway that nobody calls: here only its callbacks are of interest.
+pub struct SilentGateway {
+    pub signed: bool,
+}
+
+fn silence() -> GatewayError {
+    GatewayError::Unavailable("nobody answers".to_owned())
+}
+
+#[async_trait]
+impl PaymentGateway for SilentGateway {
+    fn abilities(&self) -> GatewayAbilities {
+        GatewayAbilities { signature: self.signed, ..GatewayAbilities::ALL }
+    }
+
+    async fn charge(&self, _: &Charge) -> Result<TransactionSummary, ChargeError> {
+        Err(ChargeError::NotSent("nobody listens".to_owned()))
+    }
+
+    async fn find(&self, _: &str) -> Result<Option<GatewayTransaction>, GatewayError> {
+        Err(silence())
+    }
+
+    async fn find_by_reference(&self, _: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
+        Err(silence())
+    }
+
+    async fn refund(&self, _: &str, _: Money, _: &str) -> Result<(), GatewayError> {
+        Err(silence())
+    }
+
+    async fn void(&self, _: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
+        Err(silence())
     }
 }

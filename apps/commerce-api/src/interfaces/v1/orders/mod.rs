@@ -75,9 +75,13 @@ async fn place_order(
     Json(request): Json<PlaceOrderRequest>,
 ) -> Answered<Response> {
     let caller = auth::caller(caller);
-    let encode = encode(Names::InBody, |outcome| shown(outcome, StatusCode::CREATED));
+    let encode = encode(Names::InBody, |outcome| order_shown(outcome, StatusCode::CREATED));
     let keyed = keyed(&api.idempotency, &caller, (PLACE, &key), &request, encode)?;
-    respond(api.orders.place(&caller, keyed, request.command(caller.user)).await)
+    let order = request.command(caller.user);
+    respond(match request.card_number() {
+        Some(number) => api.orders.place_by_card(&caller, keyed, order, &number).await,
+        None => api.orders.place(&caller, keyed, order).await,
+    })
 }
 
 /// Cancels an order: an unpaid one is closed, a paid one given back.
@@ -102,13 +106,13 @@ async fn cancel_order(
     key: IdempotencyKey,
 ) -> Answered<Response> {
     let caller = auth::caller(caller);
-    let encode = encode(Names::InPath, |outcome| shown(outcome, StatusCode::OK));
+    let encode = encode(Names::InPath, |outcome| order_shown(outcome, StatusCode::OK));
     let keyed = keyed(&api.idempotency, &caller, (CANCEL, &key), &(id,), encode)?;
     respond(api.orders.cancel(&caller, keyed, OrderId(id)).await)
 }
 
 /// The order that a command left, under `settled` unless its card part is still to move.
-fn shown(outcome: &Outcome, settled: StatusCode) -> Option<Shown> {
+pub fn order_shown(outcome: &Outcome, settled: StatusCode) -> Option<Shown> {
     let Outcome::Order(order) = outcome else { return None };
     let waits = matches!(order.status, OrderStatus::PaymentPending | OrderStatus::CancelPending);
     let status = if waits { StatusCode::ACCEPTED } else { settled };

@@ -1,5 +1,6 @@
 //! The body of an order to place.
 
+use commerce_api_application::ports;
 use commerce_api_domain::{
     CardDetails, IssuedCouponId, OrderLineRequest, PaymentRequest, PlaceOrder, ProductId, UserId,
 };
@@ -79,7 +80,12 @@ impl TryFrom<Vec<LineRequest>> for Lines {
 }
 
 impl PlaceOrderRequest {
-    /// The command of `user`. Of a card only brand and last four digits go on.
+    /// The number of the card, for the vault.
+    pub fn card_number(&self) -> Option<ports::CardNumber> {
+        self.payment.card.as_ref().map(|card| card.number.sealable())
+    }
+
+    /// The command of `user`. Of a card only brand and last four digits go into it.
     pub fn command(&self, user: UserId) -> PlaceOrder {
         let line = |line: &LineRequest| OrderLineRequest {
             product: ProductId(line.product_id.get()),
@@ -107,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_card_number_does_not_go_on() {
+    fn the_card_number_is_no_part_of_the_command() {
         let request: PlaceOrderRequest = serde_json::from_value(json!({
             "lines": [{"productId": 7, "quantity": 2}],
             "payment": {"card": {"type": "SAMSUNG", "number": "1234-5678-9814-1451"}},
@@ -116,6 +122,7 @@ mod tests {
         let command = request.command(UserId(1));
         let text = format!("{command:?}");
         assert!(text.contains("1451") && !text.contains("9814"), "{text}");
+        assert_eq!(request.card_number().unwrap().expose(), "1234-5678-9814-1451");
     }
 
     #[test]

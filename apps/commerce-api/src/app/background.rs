@@ -1,0 +1,104 @@
+//! What works beside the requests: the payment dispatcher and the relay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use commerce_api_application::payments::PaymentDispatcher;
+use commerce_api_application::ports::PaymentGateway;
+use commerce_api_application::relay::Relay;
+use commerce_api_infrastructure::bus::BusPublisher;
+use commerce_bus::{EventBus, TopicSpec};
+use commerce_contracts::topics;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::platform::Platform;
+use super::wiring::Desks;
+use crate::config::Config;
+
+/// A task that is told to stop and then waited for.
+pub(super) struct Background {
+    name: &'static str,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Background {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
+        name: &'static str,
+        run: impl FnOnce(watch::Receiver<bool>) -> F,
+    ) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        Self { name, stop, task: tokio::spawn(run(stopping)) }
+    }
+
+    /// Lets it finish what it is at for at most `max`, then cuts it off: it goes on at the next start.
+    pub(super) async fn stop(self, max: Duration) {
+        self.stop.send_replace(true);
+        let abort = self.task.abort_handle();
+        match tokio::time::timeout(max, self.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(task = self.name, %error, "a background task failed"),
+            Err(_) => {
+                tracing::warn!(task = self.name, "a background task did not stop in time and was cut off");
+                abort.abort();
+            }
+        }
+    }
+}
+
+/// Brings every payment by card to an end.
+pub(super) fn dispatcher(
+    platform: &Platform,
+    config: &Config,
+    desks: &Desks,
+    gateway: Arc<dyn PaymentGateway>,
+    longest_call: Duration,
+) -> Background {
+    let dispatcher = PaymentDispatcher::new(
+        desks.orders.clone(),
+        platform.checks.clone(),
+        gateway,
+        platform.cipher.clone(),
+        &*platform.ids,
+        platform.clock.clone(),
+        config.dispatch_options(longest_call),
+    );
+    Background::spawn("payment dispatcher", async move |stop| dispatcher.run(stop).await)
+}
+
+/// Publishes the outbox.
+pub(super) fn relay(
+    platform: &Platform,
+    config: &Config,
+    desks: &Desks,
+    bus: Arc<dyn EventBus>,
+) -> Background {
+    let relay = Relay::new(
+        platform.outbox.clone(),
+        Arc::new(BusPublisher::new(bus.producer())),
+        platform.leases.clone(),
+        platform.clock.clone(),
+        &*platform.ids,
+        config.relay_options(),
+    );
+    let wake = vec![desks.orders.events_written().listen(), desks.likes.events_written().listen()];
+    Background::spawn("relay", async move |mut stop| {
+        tokio::select! {
+            () = make_topics(&*bus) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        relay.run(wake, stop).await;
+    })
+}
+
+/// Tries until the bus has every topic: without it nothing can be published anyway.
+async fn make_topics(bus: &dyn EventBus) {
+    const PAUSE: Duration = Duration::from_secs(1);
+    let wanted = topics::ALL.iter().map(|name| TopicSpec { name, partitions: topics::PARTITIONS });
+    let wanted: Vec<_> = wanted.collect();
+    while let Err(error) = bus.ensure_topics(&wanted).await {
+        tracing::warn!(%error, "the topics of the event bus cannot be made; it is tried again");
+        tokio::time::sleep(PAUSE).await;
+    }
+}

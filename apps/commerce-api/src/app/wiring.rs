@@ -1,0 +1,128 @@
+//! Which use cases stand on which adapters.
+
+use std::sync::Arc;
+
+use axum::Router;
+use commerce_api_application::desk::{LikeDesk, OrderDesk};
+use commerce_api_application::payments::{Callbacks, Payments};
+use commerce_api_application::ports::PaymentGateway;
+use commerce_api_application::schedule::Scheduler;
+use commerce_api_application::{Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ViewCounter};
+use commerce_api_infrastructure::runtime::fill_random;
+use commerce_http::EntropySource;
+use commerce_telemetry::{
+    ActuatorState, AnyOf, BuildInfo, HealthRegistry, LoopbackOr, MetricsHandle, Readiness, actuator,
+};
+
+use super::error::StartError;
+use super::guards::AdminSession;
+use super::health::DatabaseHealth;
+use super::platform::Platform;
+use crate::config::Config;
+use crate::interfaces::{self, Facades, SessionAuthenticator, SignatureGuard};
+
+struct OsEntropy;
+
+impl EntropySource for OsEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        fill_random(bytes);
+    }
+}
+
+/// The desks, at work.
+#[derive(Clone)]
+pub(super) struct Desks {
+    pub(super) orders: OrderDesk,
+    pub(super) likes: LikeDesk,
+}
+
+impl Desks {
+    pub(super) fn start(platform: &Platform, config: &Config) -> Self {
+        let options = config.desk_options();
+        let orders = OrderDesk::start(
+            platform.storage.clone(),
+            platform.ids.clone(),
+            platform.clock.clone(),
+            config.rules(),
+            options,
+            config.keep_answers(),
+        );
+        Self { orders, likes: LikeDesk::start(platform.storage.clone(), platform.clock.clone(), options) }
+    }
+}
+
+pub(super) fn facades(
+    platform: &Platform,
+    config: &Config,
+    Desks { orders: desk, likes }: Desks,
+    gateway: Arc<dyn PaymentGateway>,
+    views: Arc<ViewCounter>,
+) -> Facades {
+    let (ids, clock) = (|| platform.ids.clone(), || platform.clock.clone());
+    let signs = config.gateway.signature;
+    let (queries, checks) = (platform.payments.clone(), platform.checks.clone());
+    Facades {
+        accounts: platform.accounts.clone(),
+        admin: Admin::new(platform.users.clone(), platform.tokens.clone(), ids(), clock(), config.is_demo()),
+        callbacks: Callbacks::new(
+            desk.clone(),
+            queries.clone(),
+            checks.clone(),
+            platform.inbox.clone(),
+            gateway,
+            clock(),
+        ),
+        signatures: signs.then(|| SignatureGuard::new(platform.webhook_secrets.clone(), clock())),
+        catalogue: Catalogue::new(platform.catalogue.clone(), desk.clone(), ids(), clock()),
+        coupons: Coupons::new(platform.coupons.clone(), desk.clone(), ids(), clock()),
+        idempotency: Idempotency::new(platform.fingerprinter.clone()),
+        likes: Likes::new(likes, platform.likes.clone(), ids()),
+        orders: Orders::new(desk.clone(), platform.orders.clone(), ids(), clock())
+            .sealing_with(platform.cipher.clone()),
+        payments: Payments::new(desk.clone(), queries, checks, ids(), clock()),
+        stuck_after: config.stuck_after(),
+        points: Points::new(platform.users.clone(), desk, ids(), clock(), config.customers_may_charge()),
+        views,
+        clock: clock(),
+        docs: config.docs.enabled,
+    }
+}
+
+pub(super) fn scheduler(platform: &Platform, desk: OrderDesk, views: Arc<ViewCounter>) -> Scheduler {
+    Scheduler {
+        desk,
+        accounts: platform.accounts.clone(),
+        orders: platform.orders.clone(),
+        catalogue: platform.catalogue.clone(),
+        views,
+        maintenance: platform.maintenance.clone(),
+        leases: platform.leases.clone(),
+        ids: platform.ids.clone(),
+        clock: platform.clock.clone(),
+    }
+}
+
+pub(super) fn router(
+    platform: &Platform,
+    config: &Config,
+    facades: Facades,
+    metrics: MetricsHandle,
+    readiness: Readiness,
+) -> Result<Router, StartError> {
+    let accounts = platform.accounts.clone();
+    let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
+    let token = config.actuator.scrape_token.as_ref().map(|token| token.expose().to_owned());
+    let guard = AnyOf(vec![Arc::new(LoopbackOr::new(token)), Arc::new(AdminSession(accounts))]);
+    let health =
+        HealthRegistry::new(readiness).with_readiness(Arc::new(DatabaseHealth(platform.database.clone())));
+    let info = BuildInfo {
+        name: "commerce-api",
+        version: env!("CARGO_PKG_VERSION"),
+        profile: if cfg!(debug_assertions) { "debug" } else { "release" },
+        commit: option_env!("COMMERCE_COMMIT"),
+    };
+    let operator = actuator::router(ActuatorState::new(info, health, metrics, Arc::new(guard)));
+    let (router, _) = interfaces::router(facades, Arc::new(OsEntropy), authenticator, operator)
+        .map_err(StartError::Routes)?;
+    Ok(router)
+}
