@@ -14,6 +14,8 @@ Examples:
   commerce demo                     walk through the running shop, step by step
   commerce flash-sale --stock 100   two thousand buyers at once, against the running shop
   commerce flash-sale --ephemeral   the same in a shop of its own, which is gone afterwards
+  commerce flash-sale --card        the same paid by card, settled by the gateway's callbacks
+  commerce demo --ephemeral --json  the walk in a shop of its own, for programs
   commerce audit                    recount money, points and stock
 
 Exit codes: 0 fine; 1 failed, or a rule of the shop is broken; 2 wrong usage, configuration, port or directory.";
@@ -172,6 +174,9 @@ pub struct FlashSale {
     /// Pieces that there are
     #[arg(long, value_name = "K", default_value_t = 100, value_parser = whole::<0, 1_000_000>)]
     pub stock: u32,
+    /// Pay by card instead of with points, and wait until the gateway has decided about every order
+    #[arg(long)]
+    pub card: bool,
     /// Connections that all buyers share; more buyers than connections queue
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = whole::<1, 10_000>)]
     pub connections: u32,

@@ -72,6 +72,9 @@ pub struct Order {
 pub struct OrderPayment {
     /// Points spent.
     pub points_part: i64,
+    /// What a card paid, in won.
+    #[serde(default)]
+    pub card_part: i64,
 }
 
 #[derive(Deserialize)]
@@ -205,9 +208,16 @@ impl Shop {
         Ok(buyers)
     }
 
-    /// The body of an order of one piece.
+    /// The body of an order of one piece, paid with points.
     pub fn order_body(product: i64) -> Bytes {
         bytes(&json!({ "lines": [{ "productId": product, "quantity": 1 }], "payment": {} }))
+    }
+
+    /// The same, paid by a card that the simulated gateway approves.
+    pub fn card_order_body(product: i64) -> Bytes {
+        let card = json!({ "type": "SAMSUNG", "number": "9410-1234-5678-9814" });
+        let payment = json!({ "card": card });
+        bytes(&json!({ "lines": [{ "productId": product, "quantity": 1 }], "payment": payment }))
     }
 
     /// Sends an order once.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use commerce_api::app::{Platform, demo};
 use commerce_api_application::ports::{AuditReport, FindingState};
 use commerce_config::Sources;
+use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -14,12 +15,12 @@ use crate::apps::Apps;
 use crate::audit;
 use crate::banner::base_url;
 use crate::cli::{Global, Target};
-use crate::client::{Client, ClientError};
+use crate::client::{Call, Client, ClientError};
 use crate::data_dir::{self, Addresses};
 use crate::failure::Failure;
 use crate::settings::{self, Settings};
 use crate::setup;
-use crate::shop::{Shop, ShopError};
+use crate::shop::{self, Shop, ShopError};
 
 /// The shop of a run.
 pub struct Opened {
@@ -42,6 +43,13 @@ pub struct Opened {
 struct Own {
     apps: Apps,
     dir: TempDir,
+}
+
+/// The simulated gateway's books in short, in won.
+#[derive(Deserialize)]
+struct Books {
+    captured: i64,
+    refunded: i64,
 }
 
 /// What an audit said.
@@ -140,22 +148,38 @@ impl Opened {
         Ok(AuditVerdict::of(&audit::recount(&self.settings, false).await?))
     }
 
-    /// The same once nothing lags any more, or `wait` is over: `clean`, or what is wrong.
-    pub async fn audit_settled(&self, wait: Duration) -> Result<String, Failure> {
+    /// The same once nothing lags any more, or `wait` is over; then what lags is a violation.
+    pub async fn audit_settled(&self, wait: Duration) -> Result<AuditVerdict, Failure> {
+        let report = self.recount_settled(wait).await?;
+        Ok(report.as_ref().map_or(AuditVerdict::NotRun, AuditVerdict::of))
+    }
+
+    /// The report behind it; none where the data is not at hand.
+    pub async fn recount_settled(&self, wait: Duration) -> Result<Option<AuditReport>, Failure> {
         if !self.is_at_hand() {
-            return Ok("not run: the shop's data is not at hand; run `commerce audit` with its --data-dir"
-                .to_owned());
+            return Ok(None);
         }
         let give_up_at = Instant::now() + wait;
         loop {
             let report = audit::recount(&self.settings, false).await?;
             let is_pending = report.findings.iter().any(|finding| finding.state == FindingState::Pending);
-            if is_pending && !report.is_violated() && Instant::now() < give_up_at {
-                sleep(LOOK_EVERY).await;
-                continue;
+            if !is_pending || report.is_violated() || Instant::now() >= give_up_at {
+                return Ok(Some(audit::recount(&self.settings, true).await?));
             }
-            return Ok(verdict(&audit::recount(&self.settings, true).await?));
+            sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// What the simulated gateway of a shop of its own took and did not give back, in won.
+    pub async fn won_at_gateway(&self) -> Result<Option<i64>, Failure> {
+        let gateway = self.own.as_ref().and_then(|own| own.apps.addresses().gateway);
+        let Some(gateway) = gateway else { return Ok(None) };
+        let client = client(&base_url(gateway), 1)?;
+        let what = "asking the gateway for its books";
+        let reply = shop::answer(&client, what, &Call::get("/admin/summary")).await?;
+        let books: Books =
+            serde_json::from_slice(&reply.body).map_err(|source| ShopError::Form { what, source })?;
+        Ok(Some(books.captured - books.refunded))
     }
 
     fn is_at_hand(&self) -> bool {
@@ -169,18 +193,5 @@ impl Opened {
         drop(self.shop);
         own.apps.stop().await;
         own.dir.close().map_err(Failure::io("the temporary data was not removed"))
-    }
-}
-
-fn verdict(report: &AuditReport) -> String {
-    match report.findings.first() {
-        None => "clean".to_owned(),
-        Some(first) => format!(
-            "VIOLATED: {} findings, first invariant {}: {}: {}",
-            report.findings.len(),
-            first.invariant,
-            first.subject,
-            first.detail
-        ),
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use commerce_api_application::ports::IdSource;
+use commerce_api_application::ports::{AuditReport, IdSource};
 use commerce_api_infrastructure::runtime::{RandomIds, SystemClock};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -41,8 +41,8 @@ impl Answer {
     /// The status, and the code of a problem.
     pub fn outcome(&self) -> String {
         match self.body["code"].as_str() {
-            Some(code) => format!("{} {code}", self.status),
-            None => self.status.to_string(),
+            Some(code) if self.status >= 400 => format!("{} {code}", self.status),
+            _ => self.status.to_string(),
         }
     }
 
@@ -274,9 +274,9 @@ impl<'a> Walk<'a> {
         std::mem::take(&mut self.ranking)
     }
 
-    /// Audits the shop, and waits until nothing lags.
-    pub async fn audit(&self) -> Result<String, Failure> {
-        self.opened.audit_settled(self.wait).await
+    /// Audits the shop, and waits until nothing lags; none where its data is not at hand.
+    pub async fn audit(&self) -> Result<Option<AuditReport>, Failure> {
+        self.opened.recount_settled(self.wait).await
     }
 
     /// Where to look when something came otherwise.

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -8,11 +9,16 @@ use crate::shop::{Buyer, Order, Shop, backoff, code_of, is_busy};
 /// Tries of one order, all under one key.
 const TRIES: u32 = 12;
 
+/// State of an order that the gateway has not decided about.
+const WAITING: &str = "PAYMENT_PENDING";
+
 /// What came of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Told PAID.
     Paid(Box<Order>),
+    /// Told that the gateway decides; the order's id.
+    Waiting(String),
     /// Told that there is nothing left.
     OutOfStock,
     /// Told something else, by its code.
@@ -30,6 +36,8 @@ pub struct Attempt {
     pub sent_at: Instant,
     /// When its answer was there, or it was given up.
     pub ended_at: Instant,
+    /// When it was settled: at its answer, or when the gateway had decided.
+    pub settled_at: Instant,
     /// Requests beyond the first.
     pub repeats: u32,
     /// Whether the answer was one given before: the order was decided though its first answer was lost.
@@ -52,16 +60,39 @@ pub async fn place(shop: &Arc<Shop>, buyer: &Buyer, key: &str, body: Bytes, salt
         tokio::time::sleep(backoff(tries, salt, retry_after)).await;
         tries += 1;
     };
-    Attempt { answer, sent_at, ended_at: Instant::now(), repeats: tries - 1, replayed }
+    let ended_at = Instant::now();
+    let answer = settled(shop, buyer, answer, salt).await;
+    Attempt { answer, sent_at, ended_at, settled_at: Instant::now(), repeats: tries - 1, replayed }
+}
+
+/// Longest wait until the gateway has decided.
+const SETTLE_MAX: Duration = Duration::from_mins(2);
+
+/// What comes of an order that waits for the gateway.
+async fn settled(shop: &Shop, buyer: &Buyer, answer: Answer, salt: u64) -> Answer {
+    let Answer::Waiting(id) = answer else { return answer };
+    let give_up_at = Instant::now() + SETTLE_MAX;
+    let mut looks = 2;
+    loop {
+        tokio::time::sleep(backoff(looks.min(3), salt, None)).await;
+        looks += 1;
+        match shop.find_order(buyer, &id).await {
+            Ok(order) if order.status == "PAID" => return Answer::Paid(Box::new(order)),
+            Ok(order) if order.status == WAITING && Instant::now() < give_up_at => {}
+            Ok(order) => return Answer::Other(format!("ORDER_{}", order.status)),
+            Err(_) => return Answer::None("SETTLEMENT_NOT_SEEN".to_owned()),
+        }
+    }
 }
 
 fn read(reply: &crate::client::Reply) -> Answer {
-    if reply.status.as_u16() != 201 {
+    if !matches!(reply.status.as_u16(), 201 | 202) {
         let code = code_of(reply);
         return if code == "OUT_OF_STOCK" { Answer::OutOfStock } else { Answer::Other(code) };
     }
     match serde_json::from_slice::<Order>(&reply.body) {
         Ok(order) if order.status == "PAID" => Answer::Paid(Box::new(order)),
+        Ok(order) if order.status == WAITING => Answer::Waiting(order.id),
         Ok(order) => Answer::Other(format!("ORDER_{}", order.status)),
         Err(_) => Answer::Other("UNREADABLE_ANSWER".to_owned()),
     }
@@ -92,7 +123,10 @@ mod tests {
         );
         let pending =
             r#"{"id":"a","status":"PAYMENT_PENDING","total":1,"pointsEarned":0,"payment":{"pointsPart":0}}"#;
-        assert_eq!(told(StatusCode::CREATED, pending), Answer::Other("ORDER_PAYMENT_PENDING".into()));
+        assert_eq!(told(StatusCode::ACCEPTED, pending), Answer::Waiting("a".into()));
+        let canceled =
+            r#"{"id":"a","status":"CANCELED","total":1,"pointsEarned":0,"payment":{"pointsPart":0}}"#;
+        assert_eq!(told(StatusCode::CREATED, canceled), Answer::Other("ORDER_CANCELED".into()));
         assert_eq!(told(StatusCode::CREATED, "{}"), Answer::Other("UNREADABLE_ANSWER".into()));
         assert_eq!(told(StatusCode::CONFLICT, r#"{"code":"OUT_OF_STOCK"}"#), Answer::OutOfStock);
         assert_eq!(told(StatusCode::INTERNAL_SERVER_ERROR, "oops"), Answer::Other("HTTP_500".into()));
@@ -101,13 +135,18 @@ mod tests {
     const PAID: &str =
         r#"{"id":"a","status":"PAID","total":10,"pointsEarned":1,"payment":{"pointsPart":10}}"#;
 
+    /// A request without a body, whole.
+    fn is_read(text: &[u8]) -> bool {
+        text.starts_with(b"GET") && text.ends_with(b"\r\n\r\n")
+    }
+
     /// Gives each connection one of `answers`, then closes it; none is given no answer. Gives back the keys it saw.
     async fn serve(listener: TcpListener, answers: Vec<Option<String>>) -> Vec<String> {
         let mut keys = Vec::new();
         for answer in answers {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut text = Vec::new();
-            while !text.ends_with(b"}") {
+            while !text.ends_with(b"}") && !is_read(&text) {
                 assert_ne!(stream.read_buf(&mut text).await.unwrap(), 0);
             }
             let text = String::from_utf8(text).unwrap();
@@ -144,6 +183,20 @@ mod tests {
         assert!(matches!(attempt.answer, Answer::Paid(_)), "{attempt:?}");
         assert_eq!((attempt.repeats, attempt.replayed), (2, true));
         assert_eq!(keys, ["the-key"; 3]);
+    }
+
+    #[tokio::test]
+    async fn an_order_by_card_ends_when_the_gateway_has_decided() {
+        let (waiting, paid) = (PAID.replace("PAID", WAITING), answer("200 OK", "", PAID));
+        let placed = answer("202 Accepted", "", &waiting);
+        let (attempt, _) =
+            place_against(vec![Some(placed), Some(answer("200 OK", "", &waiting)), Some(paid)]).await;
+        assert!(matches!(attempt.answer, Answer::Paid(_)), "{attempt:?}");
+        assert!(attempt.settled_at > attempt.ended_at);
+        let failed = answer("200 OK", "", &PAID.replace("PAID", "PAYMENT_FAILED"));
+        let (attempt, _) =
+            place_against(vec![Some(answer("202 Accepted", "", &waiting)), Some(failed)]).await;
+        assert_eq!(attempt.answer, Answer::Other("ORDER_PAYMENT_FAILED".into()));
     }
 
     #[tokio::test]

@@ -1,6 +1,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use commerce_api_application::ports::IdSource;
 use commerce_api_infrastructure::runtime::{RandomIds, SystemClock};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -22,6 +24,8 @@ use crate::target::{self, Opened};
 const PRICE: i64 = 10_000;
 /// What each buyer has: enough, and something is left.
 const POINTS: i64 = 25_000;
+/// Longest wait until the shop is at rest, events counted.
+const REST_MAX: Duration = Duration::from_mins(1);
 /// Reads at once when checking.
 pub(super) const READS: usize = 64;
 
@@ -44,22 +48,26 @@ async fn run(opened: &Opened, options: &FlashSale) -> Result<Report, Failure> {
     let brand = shop.add_brand(&opened.admin, &name).await?;
     let product = shop.add_product(&opened.admin, brand, &name, PRICE, options.stock).await?;
 
-    let attempts = release(shop, &buyers, product, &ids).await?;
+    let body = if options.card { Shop::card_order_body(product) } else { Shop::order_body(product) };
+    let attempts = release(shop, &buyers, body, &ids).await?;
 
     let mut counts = Counts::default();
     let mut totals = Totals::default();
-    let mut latencies = Latencies::new();
+    let (mut latencies, mut settlements) = (Latencies::new(), Latencies::new());
     // Nobody sends before the release, so the first to send marks it.
     let released_at = attempts.iter().map(|attempt| attempt.sent_at).min().unwrap_or_else(Instant::now);
-    let ended_at = attempts.iter().map(|attempt| attempt.ended_at).max().unwrap_or(released_at);
+    let ended_at = attempts.iter().map(|attempt| attempt.settled_at).max().unwrap_or(released_at);
     for attempt in &attempts {
         counts.add(attempt);
         totals.add_answer(&attempt.answer);
         if !matches!(attempt.answer, Answer::None(_)) {
             latencies.record(attempt.ended_at - released_at);
         }
+        if matches!(attempt.answer, Answer::Paid(_)) {
+            settlements.record(attempt.settled_at - released_at);
+        }
     }
-    let after = check(opened, &buyers, &attempts, product).await;
+    let after = check(opened, &buyers, &attempts, product, options.card).await;
     let facts = Facts {
         orders: u64::from(options.buyers),
         stock: u64::from(options.stock),
@@ -75,6 +83,7 @@ async fn run(opened: &Opened, options: &FlashSale) -> Result<Report, Failure> {
         facts,
         took: ended_at - released_at,
         latency,
+        settlement: options.card.then(|| settlements.summary()),
     })
 }
 
@@ -82,11 +91,10 @@ async fn run(opened: &Opened, options: &FlashSale) -> Result<Report, Failure> {
 async fn release(
     shop: &Arc<Shop>,
     buyers: &Arc<Vec<Buyer>>,
-    product: i64,
+    body: Bytes,
     ids: &RandomIds,
 ) -> Result<Vec<Attempt>, Failure> {
     let barrier = Arc::new(Barrier::new(buyers.len()));
-    let body = Shop::order_body(product);
     let mut tasks = JoinSet::new();
     for index in 0..buyers.len() {
         let (shop, buyers, barrier) = (Arc::clone(shop), Arc::clone(buyers), Arc::clone(&barrier));
@@ -111,6 +119,7 @@ async fn check(
     buyers: &[Buyer],
     attempts: &[Attempt],
     product: i64,
+    card: bool,
 ) -> Result<After, Failure> {
     let shop = &*opened.shop;
     let paid = buyers.iter().zip(attempts).filter_map(|(buyer, attempt)| match &attempt.answer {
@@ -127,8 +136,9 @@ async fn check(
         .await?;
     let stock_left = shop.stock(product).await?;
     let points = points_of(shop, buyers).await?;
-    let audit = opened.audit().await?;
-    Ok(After { confirmed: Some(confirmed), stock_left, points, audit })
+    let audit = if card { opened.audit_settled(REST_MAX).await? } else { opened.audit().await? };
+    let at_gateway = if card { opened.won_at_gateway().await? } else { None };
+    Ok(After { confirmed: Some(confirmed), stock_left, points, audit, at_gateway })
 }
 
 /// Points of all buyers together.

@@ -14,6 +14,8 @@ pub struct Totals {
     pub spent: i64,
     /// Points earned.
     pub earned: i64,
+    /// Paid by card, in won.
+    pub by_card: i64,
 }
 
 impl Totals {
@@ -22,6 +24,7 @@ impl Totals {
         self.paid += order.total;
         self.spent += order.payment.points_part;
         self.earned += order.points_earned;
+        self.by_card += order.payment.card_part;
     }
 
     /// Adds an answer, where it is an order.
@@ -36,6 +39,7 @@ impl Totals {
         self.paid += other.paid;
         self.spent += other.spent;
         self.earned += other.earned;
+        self.by_card += other.by_card;
     }
 }
 
@@ -67,6 +71,8 @@ pub struct After {
     pub points: i64,
     /// The audit.
     pub audit: AuditVerdict,
+    /// What the simulated gateway of the shop's own took and did not give back, in won; none where it is not its own.
+    pub at_gateway: Option<i64>,
 }
 
 impl Facts {
@@ -101,6 +107,9 @@ impl Facts {
                 let points =
                     i128::from(after.points) + i128::from(self.totals.spent) - i128::from(self.totals.earned);
                 expect("points left + spent - earned", i128::from(self.points_before), points);
+                if let Some(won) = after.at_gateway {
+                    expect("won at the gateway", i128::from(self.totals.by_card), i128::from(won));
+                }
                 if let AuditVerdict::Violated(findings) = after.audit {
                     problems.push(format!("the audit found {findings} violations; see `commerce audit`"));
                 }
@@ -119,13 +128,14 @@ mod tests {
             orders: 60,
             stock: 10,
             counts: Counts { sold: 10, refused: 50, ..Counts::default() },
-            totals: Totals { paid: 100_000, spent: 100_000, earned: 1_000 },
+            totals: Totals { paid: 100_000, spent: 100_000, earned: 1_000, by_card: 0 },
             points_before: 1_200_000,
             after: Ok(After {
                 confirmed: Some(10),
                 stock_left: 0,
                 points: 1_101_000,
                 audit: AuditVerdict::Clean,
+                at_gateway: Some(0),
             }),
         }
     }
@@ -156,7 +166,7 @@ mod tests {
             facts.counts.refused = 49;
         });
         assert!(oversold.contains("pieces oversold: expected 0, found 1"), "{oversold}");
-        let cases: [(&str, Break); 9] = [
+        let cases: [(&str, Break); 10] = [
             ("pieces sold: expected 10, found 9", |facts| facts.counts.sold = 9),
             ("orders answered: expected 60, found 59", |facts| facts.counts.refused = 49),
             ("answers HTTP_500: expected 0, found 1", |facts| {
@@ -171,6 +181,7 @@ mod tests {
                 after(facts).points += 1;
             }),
             ("points left + spent - earned", |facts| facts.totals.earned = 0),
+            ("won at the gateway: expected 0, found 7", |facts| after(facts).at_gateway = Some(7)),
             ("the audit found 2 violations", |facts| after(facts).audit = AuditVerdict::Violated(2)),
             ("could not be checked afterwards: gone", |facts| facts.after = Err("gone".into())),
         ];

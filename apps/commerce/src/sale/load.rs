@@ -70,7 +70,7 @@ async fn run(opened: &Opened, options: &Load) -> Result<Report, Failure> {
         after: after.map_err(|failure| failure.text()),
     };
     let latency = done.latencies.summary();
-    Ok(Report { kind: "load", place: opened.place.clone(), facts, took, latency })
+    Ok(Report { kind: "load", place: opened.place.clone(), facts, took, latency, settlement: None })
 }
 
 async fn products(
@@ -96,7 +96,7 @@ async fn check(opened: &Opened, work: &Work) -> Result<After, Failure> {
         .try_fold(0, async |sum, stock| Ok(sum + stock))
         .await?;
     let points = points_of(shop, &work.buyers).await?;
-    Ok(After { confirmed: None, stock_left, points, audit: opened.audit().await? })
+    Ok(After { confirmed: None, stock_left, points, audit: opened.audit().await?, at_gateway: None })
 }
 
 /// The orders to place, shared by the workers.

@@ -29,6 +29,7 @@ impl Counts {
         match &attempt.answer {
             Answer::Paid(_) => self.sold += 1,
             Answer::OutOfStock => self.refused += 1,
+            Answer::Waiting(_) => *self.unanswered.entry("NOT_SETTLED".to_owned()).or_default() += 1,
             Answer::Other(code) => *self.errors.entry(code.clone()).or_default() += 1,
             Answer::None(cause) => *self.unanswered.entry(cause.clone()).or_default() += 1,
         }

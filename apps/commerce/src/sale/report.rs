@@ -22,6 +22,8 @@ pub struct Report {
     pub took: Duration,
     /// Latencies of answers.
     pub latency: LatencySummary,
+    /// How long the gateway took to decide, from the release; none where nobody paid by card.
+    pub settlement: Option<LatencySummary>,
 }
 
 impl Report {
@@ -65,6 +67,10 @@ impl Report {
         line("p50", &format_args!("{:.1} ms", self.latency.p50));
         line("p99", &format_args!("{:.1} ms", self.latency.p99));
         line("p99.9", &format_args!("{:.1} ms", self.latency.p999));
+        if let Some(settlement) = self.settlement {
+            line("settled p50", &format_args!("{:.1} ms", settlement.p50));
+            line("settled all", &format_args!("{:.1} ms", settlement.max));
+        }
         line("audit", &self.audit());
         if self.audit() == "not run" {
             line("note", &"the shop's data is not at hand; run `commerce audit` with its --data-dir");
@@ -93,10 +99,14 @@ impl Report {
             ("points before", facts.points_before.to_string()),
             ("points spent", facts.totals.spent.to_string()),
             ("points earned", facts.totals.earned.to_string()),
+            ("paid by card, won", facts.totals.by_card.to_string()),
         ];
         if let Ok(after) = &facts.after {
             rows.push(("points after", after.points.to_string()));
             rows.push(("pieces left", after.stock_left.to_string()));
+            if let Some(won) = after.at_gateway {
+                rows.push(("at the gateway, won", won.to_string()));
+            }
             if let Some(confirmed) = after.confirmed {
                 rows.push(("PAID when read back", confirmed.to_string()));
             }
@@ -134,7 +144,10 @@ impl Report {
             "seconds": self.took.as_secs_f64(),
             "ordersPerSecond": self.orders_per_second(),
             "latencyMs": self.latency,
+            "settlementMs": self.settlement,
             "moneyPaid": totals.paid,
+            "paidByCard": totals.by_card,
+            "atGateway": after.and_then(|after| after.at_gateway),
             "points": {
                 "before": facts.points_before,
                 "spent": totals.spent,
@@ -165,17 +178,19 @@ mod tests {
                 orders: 2_000,
                 stock: 100,
                 counts: Counts { sold, refused: 2_000 - sold, ..Counts::default() },
-                totals: Totals { paid: 1, spent: 1, earned: 0 },
+                totals: Totals { paid: 1, spent: 1, earned: 0, by_card: 0 },
                 points_before: 10,
                 after: Ok(After {
                     confirmed: Some(sold),
                     stock_left: 0,
                     points: 9,
                     audit: AuditVerdict::NotRun,
+                    at_gateway: None,
                 }),
             },
             took: Duration::from_millis(250),
             latency: LatencySummary { p50: 1.0, p99: 2.0, p999: 3.0, max: 4.0 },
+            settlement: None,
         }
     }
 
@@ -198,8 +213,8 @@ mod tests {
         assert!(text.contains("run `commerce audit`"), "{text}");
         // One row a figure, without lines between them.
         let table: Vec<_> = text.lines().skip(1).take_while(|line| !line.is_empty()).collect();
-        assert_eq!(table.len(), 13 + 2, "{text}");
-        assert!(table[1..14].iter().all(|row| row.contains(char::is_numeric)), "{text}");
+        assert_eq!(table.len(), 14 + 2, "{text}");
+        assert!(table[1..15].iter().all(|row| row.contains(char::is_numeric)), "{text}");
         let mut audited = report(100);
         audited.facts.after.as_mut().unwrap().audit = AuditVerdict::Clean;
         assert_eq!(audited.text().lines().last(), Some("verdict OK"));

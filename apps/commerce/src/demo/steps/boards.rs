@@ -66,8 +66,19 @@ pub async fn today(walk: &mut Walk<'_>) -> Result<Told, Failure> {
 }
 
 pub async fn audit(walk: &mut Walk<'_>) -> Result<Told, Failure> {
-    let came = walk.audit().await?;
-    // Another shop's data is not at hand.
-    let expected = if came.starts_with("not run") { came.clone() } else { "clean".to_owned() };
-    Ok(Told::same(expected, came))
+    let Some(report) = walk.audit().await? else {
+        let told = "not run: the shop's data is not at hand; run `commerce audit` with its --data-dir";
+        return Ok(Told::same(told, told));
+    };
+    let came = match report.findings.first() {
+        None => "clean".to_owned(),
+        Some(first) => format!(
+            "{} findings, the first of invariant {}: {}: {}",
+            report.findings.len(),
+            first.invariant,
+            first.subject,
+            first.detail
+        ),
+    };
+    Ok(Told::same("clean", came))
 }

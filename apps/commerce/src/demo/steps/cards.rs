@@ -155,7 +155,8 @@ async fn settle_by_hand(walk: &Walk<'_>, order: &str) -> Result<Answer, Failure>
         if found.text("/payment/status") == "REFUND_PENDING" && is_stuck(walk, &payment).await? {
             let path = format!("/api/v1/admin/payments/{payment}/resolve");
             let body = bytes(&json!({ "outcome": "REFUNDED", "reason": "the walk gave it back by hand" }));
-            walk.ask_as_admin(Call::post(&path, body)).await?;
+            let key = walk.key();
+            walk.ask_as_admin(Call::post(&path, body).key(&key)).await?;
             return walk.find(order).await;
         }
         Ok(found)
