@@ -181,6 +181,8 @@ pub trait CatalogueStore: Send + Sync + 'static {
     async fn products(&self, query: &ProductQuery) -> Result<Vec<ProductView>, StorageError>;
     /// One product.
     async fn product(&self, id: ProductId) -> Result<Option<ProductView>, StorageError>;
+    /// The products of these ids, in no particular order, without those that do not exist.
+    async fn products_by_id(&self, ids: &[ProductId]) -> Result<Vec<ProductView>, StorageError>;
     /// Adds a product with its initial stock as a receipt.
     async fn add_product(
         &self,

@@ -1,3 +1,4 @@
+use chrono::NaiveDate;
 use commerce_api_domain::{IdSeed, Timestamp};
 use uuid::Uuid;
 
@@ -8,6 +9,9 @@ pub trait Clock: Send + Sync + 'static {
 
     /// The first moment of the business day that `at` falls in, in the shop's zone.
     fn business_day_start(&self, at: Timestamp) -> Timestamp;
+
+    /// The business day that `at` falls in, in the shop's zone.
+    fn business_day(&self, at: Timestamp) -> NaiveDate;
 }
 
 /// New ids. Injected everywhere; a lint forbids drawing random numbers directly.

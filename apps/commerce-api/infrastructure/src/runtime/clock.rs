@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use commerce_api_application::ports::Clock;
 use commerce_api_domain::Timestamp;
 use commerce_runtime::Clock as _;
@@ -27,6 +28,10 @@ impl Clock for SystemClock {
 
     fn business_day_start(&self, at: Timestamp) -> Timestamp {
         Timestamp::from_micros(self.zone.day_start(at.as_micros()))
+    }
+
+    fn business_day(&self, at: Timestamp) -> NaiveDate {
+        self.zone.day(at.as_micros()).unwrap_or_default()
     }
 }
 
@@ -67,6 +72,10 @@ impl Clock for ManualClock {
 
     fn business_day_start(&self, at: Timestamp) -> Timestamp {
         Timestamp::from_micros(self.zone.day_start(at.as_micros()))
+    }
+
+    fn business_day(&self, at: Timestamp) -> NaiveDate {
+        self.zone.day(at.as_micros()).unwrap_or_default()
     }
 }
 

@@ -78,6 +78,10 @@ impl CatalogueStore for SqlCatalogue {
         products::by_id(&self.db.reader_named("product"), id).await
     }
 
+    async fn products_by_id(&self, ids: &[ProductId]) -> Result<Vec<ProductView>, StorageError> {
+        products::by_ids(&self.db.reader_named("products_by_id"), ids).await
+    }
+
     async fn add_product(
         &self,
         product: NewProduct,

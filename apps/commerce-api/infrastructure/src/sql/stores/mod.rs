@@ -4,6 +4,7 @@
 //! read next follows from the last row seen, so a row that is added or removed in between disturbs nothing.
 
 mod accounts;
+mod boards;
 mod buyers;
 mod callbacks;
 mod catalogue;
@@ -22,6 +23,7 @@ mod seed;
 mod sessions;
 
 pub use accounts::SqlAccounts;
+pub use boards::SqlBoards;
 pub use callbacks::SqlCallbacks;
 pub use catalogue::SqlCatalogue;
 pub use coupons::SqlCoupons;

@@ -57,6 +57,14 @@ pub(super) async fn by_id(
     one(connection, views().and_where(Expr::col(("p", "id")).eq(id.0)), view).await
 }
 
+pub(super) async fn by_ids(
+    connection: &impl ConnectionTrait,
+    ids: &[ProductId],
+) -> Result<Vec<ProductView>, StorageError> {
+    let ids = ids.iter().map(|id| id.0);
+    all(connection, views().and_where(Expr::col(("p", "id")).is_in(ids)), view).await
+}
+
 pub(super) async fn list(
     connection: &impl ConnectionTrait,
     query: &ProductQuery,
