@@ -18,6 +18,7 @@ pub mod ports;
 mod rankings;
 pub mod relay;
 pub mod schedule;
+mod view_events;
 mod views;
 
 pub use accounts::{AccountError, AccountOptions, Accounts, LogIn, OpenedSession, SignUp};
@@ -30,4 +31,5 @@ pub use likes::{LikeError, Likes};
 pub use orders::Orders;
 pub use points::Points;
 pub use rankings::{RankedProduct, Ranking, Rankings, Ranks};
+pub use view_events::{ViewEventOptions, ViewEvents, describe_view_metrics};
 pub use views::{ViewCounter, Viewer};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use commerce_api_domain::{ProductId, Timestamp, UserId};
 
 use crate::ports::{CatalogueStore, Clock, StorageError};
+use crate::view_events::ViewEvents;
 
 /// Who looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,6 +18,15 @@ pub enum Viewer {
     User(UserId),
     /// Somebody else, by address.
     Address(IpAddr),
+}
+
+impl Viewer {
+    const fn user(self) -> Option<UserId> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Address(_) => None,
+        }
+    }
 }
 
 type Seen = HashMap<(Viewer, ProductId), Timestamp>;
@@ -34,6 +44,7 @@ struct State {
 pub struct ViewCounter {
     store: Arc<dyn CatalogueStore>,
     clock: Arc<dyn Clock>,
+    events: Option<Arc<ViewEvents>>,
     state: Mutex<State>,
 }
 
@@ -45,7 +56,13 @@ impl ViewCounter {
 
     /// With these adapters.
     pub fn new(store: Arc<dyn CatalogueStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, state: Mutex::default() }
+        Self { store, clock, events: None, state: Mutex::default() }
+    }
+
+    /// The same, whose counted views become events as well.
+    #[must_use]
+    pub fn publishing_to(self, events: Arc<ViewEvents>) -> Self {
+        Self { events: Some(events), ..self }
     }
 
     /// Counts a view, unless the same viewer saw the same product in the window; tells whether it counted.
@@ -63,6 +80,10 @@ impl ViewCounter {
         }
         state.current.insert(key, now);
         *state.pending.entry(product).or_default() += 1;
+        drop(state);
+        if let Some(events) = &self.events {
+            events.record(product, viewer.user(), now);
+        }
         metrics::counter!("commerce_product_views_total", "result" => "counted").increment(1);
         true
     }

@@ -1,11 +1,12 @@
-//! What works beside the requests: the payment dispatcher and the relay.
+//! What works beside the requests: the payment dispatcher, the relay and the events of views.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use commerce_api_application::payments::PaymentDispatcher;
-use commerce_api_application::ports::PaymentGateway;
+use commerce_api_application::ports::{PaymentGateway, RelayOptions};
 use commerce_api_application::relay::Relay;
+use commerce_api_application::{ViewEventOptions, ViewEvents};
 use commerce_api_infrastructure::bus::BusPublisher;
 use commerce_bus::{EventBus, TopicSpec};
 use commerce_contracts::topics;
@@ -80,7 +81,8 @@ pub(super) fn relay(
         platform.leases.clone(),
         platform.clock.clone(),
         &*platform.ids,
-        config.relay_options(),
+        // The data directory belongs to this process: whoever held a lease in it before is gone.
+        RelayOptions { alone: true, ..config.relay_options() },
     );
     let wake = vec![desks.orders.events_written().listen(), desks.likes.events_written().listen()];
     Background::spawn("relay", async move |mut stop| {
@@ -90,6 +92,14 @@ pub(super) fn relay(
         }
         relay.run(wake, stop).await;
     })
+}
+
+/// Publishes views.
+pub(super) fn view_events(platform: &Platform, bus: &dyn EventBus) -> (Arc<ViewEvents>, Background) {
+    let publisher = Arc::new(BusPublisher::new(bus.producer()));
+    let events = Arc::new(ViewEvents::new(publisher, platform.ids.clone(), ViewEventOptions::default()));
+    let running = events.clone();
+    (events, Background::spawn("view events", async move |stop| running.run(stop).await))
 }
 
 /// Tries until the bus has every topic: without it nothing can be published anyway.

@@ -9,7 +9,7 @@ use commerce_api_application::desk::describe_metrics;
 use commerce_api_application::payments::describe_payment_metrics;
 use commerce_api_application::ports::PaymentGateway;
 use commerce_api_application::schedule::ScheduleOptions;
-use commerce_api_application::{ViewCounter, relay};
+use commerce_api_application::{ViewCounter, describe_view_metrics, relay};
 use commerce_api_infrastructure::gateway::{HttpGateway, describe_gateway_metrics};
 use commerce_bus::EventBus;
 use commerce_database::Database;
@@ -33,6 +33,7 @@ pub struct Running {
     server: JoinHandle<io::Result<()>>,
     scheduler: JoinHandle<()>,
     dispatcher: Background,
+    view_events: Option<Background>,
     relay: Option<Background>,
     database: Database,
 }
@@ -70,7 +71,15 @@ impl Running {
         }
         let gateway: Arc<dyn PaymentGateway> = Arc::new(HttpGateway::new(options)?);
         let desks = Desks::start(&platform, config);
-        let views = Arc::new(ViewCounter::new(platform.catalogue.clone(), platform.clock.clone()));
+        let views = ViewCounter::new(platform.catalogue.clone(), platform.clock.clone());
+        let (views, view_events) = match &bus {
+            Some(bus) => {
+                let (events, task) = background::view_events(&platform, &**bus);
+                (views.publishing_to(events), Some(task))
+            }
+            None => (views, None),
+        };
+        let views = Arc::new(views);
         let readiness = Readiness::default();
         let facades = wiring::facades(&platform, config, desks.clone(), gateway.clone(), views.clone());
         let router = wiring::router(&platform, config, facades, metrics, readiness.clone())?;
@@ -81,7 +90,7 @@ impl Running {
         let dispatcher = background::dispatcher(&platform, config, &desks, gateway, longest_call);
         let server = tokio::spawn(serve(listener, router, stopping));
         let database = platform.database;
-        Ok(Self { api_addr, readiness, stop, server, scheduler, dispatcher, relay, database })
+        Ok(Self { api_addr, readiness, stop, server, scheduler, dispatcher, view_events, relay, database })
     }
 
     /// Where the API listens.
@@ -103,8 +112,8 @@ impl Running {
             tracing::error!(%error, "a background task failed while stopping");
         }
         self.dispatcher.stop(Self::VISITS_MAX).await;
-        if let Some(relay) = self.relay {
-            relay.stop(Self::PUBLISH_MAX).await;
+        for publishing in self.view_events.into_iter().chain(self.relay) {
+            publishing.stop(Self::PUBLISH_MAX).await;
         }
         self.database.close().await;
     }
@@ -115,6 +124,7 @@ fn describe() {
     describe_payment_metrics();
     describe_gateway_metrics();
     relay::describe_metrics();
+    describe_view_metrics();
     describe_callback_metrics();
 }
 

@@ -17,6 +17,7 @@ pub use engine::{BatchFailure, BatchHandler, DeskOptions, Engine, SubmitError};
 pub use like_desk::{LikeDesk, LikeReply};
 pub use metrics::describe_metrics;
 pub use order_desk::OrderDesk;
+pub(crate) use outbox::event_headers;
 pub use outbox::outbox_record;
 pub use signal::{Listener, Signal};
 pub use submission::{DeskReply, Encode, KeyedRequest, Queued, Submission};

@@ -22,16 +22,7 @@ pub fn outbox_record(event: &DomainEvent, traceparent: Option<&str>) -> OutboxRe
     let (aggregate_type, aggregate_id) = aggregate(event.aggregate);
     let (event_type, topic, payload) = describe(event);
     let occurred_at = rfc3339(event.at);
-    let headers = Headers {
-        ce_id: event.id.0,
-        ce_source: "/commerce-api",
-        ce_type: event_type,
-        ce_time: &occurred_at,
-        ce_subject: &aggregate_id,
-        ce_specversion: "1.0",
-        traceparent,
-    };
-    let headers = to_json(&headers);
+    let headers = event_headers(event.id.0, event_type, &occurred_at, &aggregate_id, traceparent);
     let envelope = Envelope {
         event_id: event.id.0,
         event_type: event_type.to_owned(),
@@ -53,6 +44,25 @@ pub fn outbox_record(event: &DomainEvent, traceparent: Option<&str>) -> OutboxRe
         payload: to_json(&envelope),
         at: event.at,
     }
+}
+
+/// The headers of an event, as a JSON object.
+pub(crate) fn event_headers(
+    event_id: uuid::Uuid,
+    event_type: &str,
+    occurred_at: &str,
+    aggregate_id: &str,
+    traceparent: Option<&str>,
+) -> String {
+    to_json(&Headers {
+        ce_id: event_id,
+        ce_source: "/commerce-api",
+        ce_type: event_type,
+        ce_time: occurred_at,
+        ce_subject: aggregate_id,
+        ce_specversion: "1.0",
+        traceparent,
+    })
 }
 
 /// `CloudEvents` attributes of an event, and the trace that it belongs to.
