@@ -4,7 +4,7 @@ use commerce_api_domain::Role;
 use serde_json::{Value, json};
 
 use crate::document::{document, operations};
-use crate::support::{Call, Mode, Reply, Shop, User, order_of};
+use crate::support::{Call, Callback, Mode, Reply, Shop, User, order_of};
 
 /// What there is to ask for.
 struct World {
@@ -16,6 +16,9 @@ struct World {
     coupon: i64,
     order: String,
     payment: String,
+    /// Payments by card: one that is paid, and one that was sent.
+    captured: String,
+    sent: String,
 }
 
 impl World {
@@ -30,20 +33,34 @@ impl World {
         let coupon = shop.coupon(&admin, "WELCOME", None).await;
         let placed = shop.order(&customer, product, 1).await.expect(201);
         let (order, payment) = (placed.text("id"), placed["payment"]["id"].as_str().unwrap().to_owned());
-        Self { shop, admin, customer, brand, product, coupon, order, payment }
+        let payer = shop.customer("payer", 0).await;
+        let [captured, sent] = [
+            shop.order_by_card(&payer, product, 1).await,
+            shop.order_by_card(&payer, product, 1).await,
+        ];
+        shop.capture(&captured.text("id")).await;
+        shop.send_to_gateway(&sent.text("id")).await;
+        let [captured, sent] =
+            [captured, sent].map(|order| order["payment"]["id"].as_str().unwrap().to_owned());
+        Self { shop, admin, customer, brand, product, coupon, order, payment, captured, sent }
     }
 
     /// A request of the operation that is good in everything but perhaps the caller.
     async fn request(&self, method: &str, path: &str, operation: &str, who: &str) -> Call {
         let id = match path.split('/').nth(3).unwrap() {
             "brands" => self.brand.to_string(),
-            "products" => self.product.to_string(),
+            "products" | "rankings" => self.product.to_string(),
             "coupons" => self.coupon.to_string(),
             "orders" => self.order.clone(),
             "payments" => self.payment.clone(),
+            "admin" if operation == "refundPayment" => self.captured.clone(),
+            "admin" if path.contains("/payments/") => self.sent.clone(),
             _ => self.customer.id.to_string(),
         };
         let call = self.shop.call(method, &path.replace("{id}", &id)).new_key();
+        if operation == "paymentCallback" {
+            return Callback::of(&self.sent, 1_000).signed_by(call);
+        }
         match self.body(operation, who) {
             Some(body) if matches!(method, "PUT" | "PATCH") => {
                 let product = self.shop.get(&format!("/api/v1/products/{}", self.product)).send().await;
@@ -76,6 +93,10 @@ impl World {
                 "validFrom": "2027-01-15T07:00:00Z", "validUntil": "2027-01-16T08:00:00Z",
             }),
             "placeOrder" => order_of(self.product, 1),
+            "resolvePayment" => json!({
+                "outcome": "CAPTURED", "transactionKey": "20270115:TR:000001", "reason": "seen at the desk",
+            }),
+            "refundPayment" => json!({"reason": "the tea was stale"}),
             "makeDemoBuyers" => json!({"count": 1}),
             _ => return None,
         })
@@ -161,7 +182,7 @@ async fn a_good_body_with_one_member_more_is_refused() {
             asked += 1;
         }
     }
-    assert!(asked >= 12 + 3, "{asked}");
+    assert!(asked >= 14 + 3, "{asked}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::document::{document, operations};
+use crate::document::{document, is_signed, operations, path_with};
 use crate::support::{Reply, Shop, User, order_of};
 
 const EXPECTED_OBJECT: &str = "expected an object";
@@ -22,6 +22,9 @@ async fn an_array_is_no_object() {
     let document = document();
     let mut asked = 0;
     for (method, path, operation) in operations(&document) {
+        if is_signed(&operation) {
+            continue;
+        }
         let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
         let Some(schema) = schema.as_str().and_then(|pointer| document.pointer(&pointer[1..])) else {
             continue;
@@ -29,13 +32,13 @@ async fn an_array_is_no_object() {
         let fields = schema["properties"].as_object().unwrap().len();
         // As many values as fields are what would be read by position.
         for array in [json!([]), json!([null]), json!(vec![Value::Null; fields]), json!([[]])] {
-            let call = shop.call(&method, &path.replace("{id}", &product.to_string())).by(&admin).new_key();
+            let call = shop.call(&method, &path_with(&path, &operation, product)).by(&admin).new_key();
             let reply = call.if_match("\"v1\"").json(&array).send().await;
             assert_fault(reply, "", EXPECTED_OBJECT);
             asked += 1;
         }
     }
-    assert_eq!(asked, 4 * 12);
+    assert_eq!(asked, 4 * 14);
 }
 
 async fn stocked() -> (Shop, User, i64) {

@@ -22,6 +22,19 @@ pub fn operations(document: &Value) -> Vec<(String, String, Value)> {
     paths.iter().flat_map(of_path).collect()
 }
 
+/// The path of an operation with an id of the kind that it wants: `number`, or some UUID.
+pub fn path_with(path: &str, operation: &Value, number: i64) -> String {
+    let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    let by_uuid = parameters.iter().any(|one| one["in"] == "path" && one["schema"]["format"] == "uuid");
+    let number = number.to_string();
+    path.replace("{id}", if by_uuid { "0190163d-8694-739b-aea5-966c26f8ad91" } else { &number })
+}
+
+/// Whether a signature opens the operation: it is looked at before the body.
+pub fn is_signed(operation: &Value) -> bool {
+    operation["x-policy"] == "SIGNED"
+}
+
 fn strings<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(members) => {

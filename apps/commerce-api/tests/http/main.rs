@@ -3,13 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
+mod admin_payments;
 mod bad_input;
 mod bodies;
+mod callbacks;
 mod document;
 mod keys;
 mod operator;
 mod pages;
 mod parameters;
+mod rankings;
 mod shapes;
 mod shopping;
 mod support;

@@ -1,8 +1,10 @@
 //! A shop in a temporary directory and a way to call it.
 
 mod call;
+mod callback;
 mod stand_ins;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +13,11 @@ use commerce_api::app::AdminSession;
 use commerce_api::interfaces::{Facades, SessionAuthenticator, SignatureGuard, router};
 use commerce_api_application::desk::{DeskOptions, DeskReply, LikeDesk, OrderDesk, Submission};
 use commerce_api_application::payments::{Callbacks, Payments};
-use commerce_api_application::ports::{CatalogueStore, Clock, IdSource, Storage, TokenSource};
+use commerce_api_application::ports::{
+    CallbackInbox, CatalogueStore, Clock, IdSource, RankingBoards, Storage, TokenSource,
+};
 use commerce_api_application::{
-    AccountOptions, Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, SignUp,
+    AccountOptions, Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, Rankings, SignUp,
     ViewCounter,
 };
 use commerce_api_domain::{CommandKind, OrderId, PaymentCommand, Role, Rules, Timestamp};
@@ -31,6 +35,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use self::call::{Call, Reply};
+pub use self::callback::Callback;
 use self::stand_ins::{CountingEntropy, CountingTokens, SilentGateway};
 
 /// 2027-01-15 08:00 UTC: 17:00 in Seoul.
@@ -42,6 +47,9 @@ pub const SECRETS: [&[u8]; 2] =
 
 /// When an open payment counts as stuck.
 pub const STUCK_AFTER: Duration = Duration::from_mins(5);
+
+/// The card of everybody.
+pub const CARD: &str = "1234-5678-9814-1451";
 
 pub fn secret(key: &[u8]) -> Secret {
     Secret::new(key)
@@ -69,10 +77,10 @@ pub struct Shop {
     pub catalogue: Arc<dyn CatalogueStore>,
     pub views: Arc<ViewCounter>,
     pub accounts: Accounts,
-    pub database: Database,
+    pub inbox: Arc<dyn CallbackInbox>,
     desk: OrderDesk,
     // Dropped last: the files are in use until then.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// Somebody with a session.
@@ -102,14 +110,18 @@ impl Shop {
         let options = DeskOptions::default();
         let desk = OrderDesk::start(storage.clone(), ids.clone(), clock.clone(), rules, options, keep);
         let likes = LikeDesk::start(storage, clock.clone(), DeskOptions::default());
+        let inbox: Arc<dyn CallbackInbox> = Arc::new(sql::SqlCallbacks::new(database.clone()));
+        let (catalogue_, inbox_) = (catalogue.clone(), inbox.clone());
+        let boards = SqliteOptions::new(directory.path().join(sql::BOARDS_FILE));
+        let boards = Arc::new(sql::SqlBoards::of_file(boards));
         let parts =
-            Parts { database: database.clone(), clock: clock.clone(), ids, catalogue: catalogue.clone() };
+            Parts { database, inbox: inbox_, boards, clock: clock.clone(), ids, catalogue: catalogue_ };
         let facades = facades(&parts, desk.clone(), likes, views.clone(), mode);
         let accounts = facades.accounts.clone();
         let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
         let entropy = Arc::new(CountingEntropy::default());
         let (router, _) = router(facades, entropy, authenticator, operator(&accounts)).unwrap();
-        Self { router, clock, catalogue, views, accounts, database, desk, _directory: directory }
+        Self { router, clock, catalogue, views, accounts, inbox, desk, directory }
     }
 
     /// Somebody new with a session.
@@ -194,14 +206,40 @@ impl Shop {
         self.post("/api/v1/orders").by(user).new_key().json(&order_of(product, quantity)).send().await
     }
 
-    /// Captures the card part of an order, as the gateway will.
+    /// An order that a card pays, as it was answered.
+    pub async fn order_by_card(&self, user: &User, product: i64, quantity: i64) -> Reply {
+        let mut order = order_of(product, quantity);
+        order["payment"] = json!({"card": {"type": "KB", "number": CARD}});
+        self.post("/api/v1/orders").by(user).new_key().json(&order).send().await.expect(202)
+    }
+
+    /// Captures the card part of an order under a key of its own, as the gateway will.
     pub async fn capture(&self, order: &str) {
-        for command in [PaymentCommand::Send, PaymentCommand::Captured { key: "gateway-key".into() }] {
-            let kind = CommandKind::Payment { order: OrderId(order.parse().unwrap()), command };
-            let reply = self.desk.submit(Submission::internal(kind)).await.unwrap();
-            let done = matches!(&reply, DeskReply::Decided { decision, .. } if decision.is_ok());
-            assert!(done, "{reply:?}");
-        }
+        self.send_to_gateway(order).await;
+        self.pay(order, PaymentCommand::Captured { key: format!("key-of-{order}").into() }).await;
+    }
+
+    /// As if the card part had been sent and no answer had come.
+    pub async fn send_to_gateway(&self, order: &str) {
+        self.pay(order, PaymentCommand::Send).await;
+    }
+
+    async fn pay(&self, order: &str, command: PaymentCommand) {
+        let kind = CommandKind::Payment { order: OrderId(order.parse().unwrap()), command };
+        let reply = self.desk.submit(Submission::internal(kind)).await.unwrap();
+        let done = matches!(&reply, DeskReply::Decided { decision, .. } if decision.is_ok());
+        assert!(done, "{reply:?}");
+    }
+
+    /// Where the collector's database is looked for.
+    pub fn boards_file(&self) -> PathBuf {
+        self.directory.path().join(sql::BOARDS_FILE)
+    }
+
+    /// Everything that the database has written.
+    pub fn files(&self) -> Vec<u8> {
+        let read = |name| std::fs::read(self.directory.path().join(name)).unwrap_or_default();
+        ["shop.db", "shop.db-wal"].map(read).concat()
     }
 
     pub fn get(&self, path: &str) -> Call {
@@ -231,6 +269,8 @@ fn operator(accounts: &Accounts) -> Router {
 
 struct Parts {
     database: Database,
+    inbox: Arc<dyn CallbackInbox>,
+    boards: Arc<dyn RankingBoards>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     catalogue: Arc<dyn CatalogueStore>,
@@ -247,12 +287,18 @@ fn facades(parts: &Parts, desk: OrderDesk, likes: LikeDesk, views: Arc<ViewCount
     let coupons = Arc::new(sql::SqlCoupons::new(database()));
     let orders = Arc::new(sql::SqlOrders::new(database()));
     let payments = Arc::new(sql::SqlPayments::new(database()));
-    let inbox = Arc::new(sql::SqlCallbacks::new(database()));
     let gateway = Arc::new(SilentGateway { signed: mode.signed });
     let cipher = Arc::new(AesCardCipher::new(&[9; 32], &[]));
     Facades {
         accounts: Accounts::new(users.clone(), sessions, Arc::new(hasher), tokens.clone(), clock(), options),
-        callbacks: Callbacks::new(desk.clone(), payments.clone(), payments.clone(), inbox, gateway, clock()),
+        callbacks: Callbacks::new(
+            desk.clone(),
+            payments.clone(),
+            payments.clone(),
+            parts.inbox.clone(),
+            gateway,
+            clock(),
+        ),
         signatures: mode.signed.then(|| SignatureGuard::new(SECRETS.map(secret).to_vec(), clock())),
         payments: Payments::new(desk.clone(), payments.clone(), payments, ids(), clock()),
         stuck_after: STUCK_AFTER,
@@ -263,6 +309,7 @@ fn facades(parts: &Parts, desk: OrderDesk, likes: LikeDesk, views: Arc<ViewCount
         idempotency: Idempotency::new(Arc::new(HmacFingerprinter::new(&[7; 32]))),
         likes: Likes::new(likes, Arc::new(sql::SqlLikes::new(database())), ids()),
         orders: Orders::new(desk.clone(), orders, ids(), clock()).sealing_with(cipher),
+        rankings: Rankings::new(Some(parts.boards.clone()), parts.catalogue.clone(), clock()),
         points: Points::new(users, desk, ids(), clock(), mode.customers_may_charge),
         views,
         docs: mode.docs,
