@@ -31,7 +31,7 @@ pub struct Options {
 
 impl Options {
     /// Name of the database in a data directory.
-    pub const DATABASE_FILE: &'static str = "collector.sqlite";
+    pub const DATABASE_FILE: &'static str = commerce_boards::schema::DATABASE_FILE;
 
     /// The defaults, for the database at `file`.
     pub fn new(file: impl Into<PathBuf>) -> Self {

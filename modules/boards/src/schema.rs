@@ -3,6 +3,9 @@
 use commerce_database::Dialect;
 use commerce_database::ddl::{create, int, optional, primary, table, text, unique};
 
+/// Name of the database in a data directory, which the collector makes.
+pub const DATABASE_FILE: &str = "collector.sqlite";
+
 /// Name of the table.
 pub const TABLE: &str = "ranking_board";
 

@@ -4,7 +4,7 @@ use commerce_api_application::Accounts;
 use commerce_api_application::ports::{
     AccountStore, AuditStore, CallbackInbox, CardCipher, CatalogueStore, Clock, CouponStore, Fingerprinter,
     IdSource, LeaseStore, LikeQueries, Maintenance, OrderQueries, OutboxStore, PaymentChecks, PaymentQueries,
-    Storage, TokenSource,
+    RankingBoards, Storage, TokenSource,
 };
 use commerce_api_infrastructure::runtime::{
     Argon2Hasher, HmacFingerprinter, RandomIds, RandomTokens, SystemClock, fill_random,
@@ -43,6 +43,8 @@ pub struct Platform {
     pub outbox: Arc<dyn OutboxStore>,
     /// Likes.
     pub likes: Arc<dyn LikeQueries>,
+    /// Ranking boards of the collector; none where there is no collector.
+    pub boards: Option<Arc<dyn RankingBoards>>,
     /// Units of work.
     pub storage: Arc<dyn Storage>,
     /// Invariants.
@@ -124,6 +126,7 @@ impl Platform {
             inbox: Arc::new(sql::SqlCallbacks::new(database.clone())),
             outbox: Arc::new(sql::SqlOutbox::new(database.clone())),
             likes: Arc::new(sql::SqlLikes::new(database.clone())),
+            boards: Some(Arc::new(sql::SqlBoards::of_file(config.sqlite_options(sql::BOARDS_FILE)))),
             storage: Arc::new(sql::SqlStorage::new(database.clone())),
             audit: Arc::new(sql::SqlAudit::new(database.clone())),
             leases: Arc::new(sql::SqlLeases::new(database.clone())),

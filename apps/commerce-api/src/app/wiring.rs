@@ -7,7 +7,9 @@ use commerce_api_application::desk::{LikeDesk, OrderDesk};
 use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::PaymentGateway;
 use commerce_api_application::schedule::Scheduler;
-use commerce_api_application::{Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ViewCounter};
+use commerce_api_application::{
+    Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, Rankings, ViewCounter,
+};
 use commerce_api_infrastructure::runtime::fill_random;
 use commerce_http::EntropySource;
 use commerce_telemetry::{
@@ -82,6 +84,7 @@ pub(super) fn facades(
         payments: Payments::new(desk.clone(), queries, checks, ids(), clock()),
         stuck_after: config.stuck_after(),
         points: Points::new(platform.users.clone(), desk, ids(), clock(), config.customers_may_charge()),
+        rankings: Rankings::new(platform.boards.clone(), platform.catalogue.clone(), clock()),
         views,
         clock: clock(),
         docs: config.docs.enabled,

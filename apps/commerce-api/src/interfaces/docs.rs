@@ -34,6 +34,7 @@ pub const PAGE_PATH: &str = "/swagger-ui.html";
         (name = "points", description = "Balance, ledger and charges"),
         (name = "brands", description = "Brands"),
         (name = "products", description = "Products, their likes and their stock"),
+        (name = "rankings", description = "Boards of products"),
         (name = "likes", description = "What a customer likes"),
         (name = "coupons", description = "Coupons and who has them"),
         (name = "orders", description = "Placing, seeing and cancelling orders"),

@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::Clock;
 use commerce_api_application::{
-    Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ViewCounter,
+    Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, Rankings, ViewCounter,
 };
 use commerce_http::extract::BODY_BYTES_MAX;
 use commerce_http::policy::enforce;
@@ -60,6 +60,8 @@ pub struct Facades {
     pub stuck_after: Duration,
     /// Points.
     pub points: Points,
+    /// Ranking boards.
+    pub rankings: Rankings,
     /// Views of products.
     pub views: Arc<ViewCounter>,
     /// Time.

@@ -34,10 +34,8 @@ impl World {
         let placed = shop.order(&customer, product, 1).await.expect(201);
         let (order, payment) = (placed.text("id"), placed["payment"]["id"].as_str().unwrap().to_owned());
         let payer = shop.customer("payer", 0).await;
-        let [captured, sent] = [
-            shop.order_by_card(&payer, product, 1).await,
-            shop.order_by_card(&payer, product, 1).await,
-        ];
+        let [captured, sent] =
+            [shop.order_by_card(&payer, product, 1).await, shop.order_by_card(&payer, product, 1).await];
         shop.capture(&captured.text("id")).await;
         shop.send_to_gateway(&sent.text("id")).await;
         let [captured, sent] =

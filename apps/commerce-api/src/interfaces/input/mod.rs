@@ -1,10 +1,12 @@
 //! Values of requests and responses that have a form of their own. Reading one checks it, so a handler that has it
 //! has a good one; a fault is told with its place and never repeats the value.
 
+mod day;
 mod numbers;
 mod text;
 mod time;
 
+pub use day::Day;
 pub use numbers::{BasisPoints, BuyerCount, Id, IssueLimit, Pieces, PositiveWon, StockCount, Won};
 pub use text::{CardNumber, Code, Description, Name, Reason, SearchText, TransactionKey};
 pub use time::Time;

@@ -13,6 +13,7 @@ mod paging;
 mod payments;
 mod points;
 mod products;
+mod rankings;
 mod sessions;
 mod stock_movements;
 mod users;
@@ -37,6 +38,7 @@ pub fn router() -> Routes {
         points::routes(),
         brands::routes(),
         products::routes(),
+        rankings::routes(),
         stock_movements::routes(),
         likes::routes(),
         coupons::routes(),

@@ -48,6 +48,10 @@ names! {
     PaymentMethod of domain::PaymentMethod { Points, Card, PointsAndCard }
     /// Brand of a card.
     CardType of domain::CardBrand { Samsung, Kb, Hyundai }
+    /// How long a board's period is.
+    BoardPeriod of commerce_api_application::ports::BoardPeriod { Daily, Weekly, Monthly }
+    /// What a board ranks by: everything weighted, or likes, views or paid orders alone.
+    BoardType of commerce_api_application::ports::BoardType { All, Like, View, Order }
     /// How products are sorted; ties by id.
     ProductSort of commerce_api_application::ports::ProductSort {
         Latest, PriceAsc, PriceDesc, LikesDesc, Name,

@@ -17,8 +17,8 @@ use commerce_api_application::ports::{
     CallbackInbox, CatalogueStore, Clock, IdSource, RankingBoards, Storage, TokenSource,
 };
 use commerce_api_application::{
-    AccountOptions, Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, Rankings, SignUp,
-    ViewCounter,
+    AccountOptions, Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, Rankings,
+    SignUp, ViewCounter,
 };
 use commerce_api_domain::{CommandKind, OrderId, PaymentCommand, Role, Rules, Timestamp};
 use commerce_api_infrastructure::runtime::{

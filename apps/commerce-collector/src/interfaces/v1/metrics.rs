@@ -79,7 +79,7 @@ struct ProductMetricsResponse {
     /// Of all days that there ever were.
     total: MetricsResponse,
     /// The days on which something was counted, in order.
-    days: Vec<DayResponse>,
+    items: Vec<DayResponse>,
 }
 
 /// What was counted of a product, by day.
@@ -110,6 +110,6 @@ async fn product_metrics(
         from: Day(from),
         to: Day(to),
         total: total.into(),
-        days: days.into_iter().map(day).collect(),
+        items: days.into_iter().map(day).collect(),
     })))
 }

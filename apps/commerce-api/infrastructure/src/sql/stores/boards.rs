@@ -4,7 +4,11 @@ use commerce_api_application::ports::{
     BoardPage, BoardPeriod, BoardType, Place, RankingBoards, StorageError,
 };
 use commerce_api_domain::ProductId;
-use commerce_boards::{Board, BoardError, BoardReader, Period, PeriodKind};
+use commerce_boards::{Board, BoardError, BoardOptions, BoardReader, Period, PeriodKind};
+use commerce_database::SqliteOptions;
+
+/// Name of the collector's database in a data directory.
+pub const BOARDS_FILE: &str = commerce_boards::schema::DATABASE_FILE;
 
 /// [`RankingBoards`] on the collector's published table.
 #[derive(Debug, Clone)]
@@ -13,9 +17,9 @@ pub struct SqlBoards {
 }
 
 impl SqlBoards {
-    /// Reads by `reader`.
-    pub const fn new(reader: BoardReader) -> Self {
-        Self { reader }
+    /// Reads the collector's database, which need not be there yet.
+    pub fn of_file(file: SqliteOptions) -> Self {
+        Self { reader: BoardReader::of_file(file, BoardOptions::default()) }
     }
 }
 

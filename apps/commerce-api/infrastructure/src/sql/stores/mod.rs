@@ -23,7 +23,7 @@ mod seed;
 mod sessions;
 
 pub use accounts::SqlAccounts;
-pub use boards::SqlBoards;
+pub use boards::{BOARDS_FILE, SqlBoards};
 pub use callbacks::SqlCallbacks;
 pub use catalogue::SqlCatalogue;
 pub use coupons::SqlCoupons;

@@ -5,7 +5,8 @@ use commerce_api_domain::{BrandId, ProductId};
 use commerce_http::{Json, MaybeCaller, Page, PageLimit, Path, Query, etag};
 use http::Method;
 use http::header::ETAG;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::{ProductDetailResponse, ProductResponse, position, product_page};
@@ -14,6 +15,7 @@ use crate::interfaces::failure::{Answered, product_not_found};
 use crate::interfaces::input::{Id, SearchText};
 use crate::interfaces::problems::{Always, BadParameter, NumberInPath, problems};
 use crate::interfaces::public;
+use crate::interfaces::v1::rankings::RanksResponse;
 use crate::interfaces::v1::{Routes, Shared, names, paging};
 
 pub fn routes() -> Routes {
@@ -40,6 +42,15 @@ struct ProductListQuery {
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     limit: PageLimit,
+}
+
+/// A product, and where it stands.
+#[derive(Serialize, ToSchema)]
+struct RankedDetailResponse {
+    #[serde(flatten)]
+    product: ProductDetailResponse,
+    /// Its places on today's boards.
+    ranks: RanksResponse,
 }
 
 problems! {
@@ -79,7 +90,7 @@ async fn list_products(
     params(NumberInPath),
     responses(
         (
-            status = 200, description = "The product", body = ProductDetailResponse,
+            status = 200, description = "The product", body = RankedDetailResponse,
             headers(("ETag" = String, description = "Version of its catalogue fields, for `If-Match`"))
         ),
         BadParameter, NoProduct, Always
@@ -103,5 +114,9 @@ async fn product(
         api.views.record(id, viewer);
     }
     let version = view.version;
-    Ok(public(([(ETAG, etag(version))], Json(ProductDetailResponse::from(view)))))
+    let ranks = api.rankings.today_of(id).await;
+    Ok(public((
+        [(ETAG, etag(version))],
+        Json(RankedDetailResponse { product: view.into(), ranks: ranks.into() }),
+    )))
 }
