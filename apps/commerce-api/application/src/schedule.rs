@@ -25,7 +25,7 @@ pub struct ScheduleOptions {
     pub counts_every: Duration,
     /// Like counts of all products.
     pub full_recount_every: Duration,
-    /// Deletion of expired keys and sessions.
+    /// Deletion of expired keys and sessions, and of old callbacks.
     pub retention_every: Duration,
 }
 
@@ -65,6 +65,8 @@ pub struct Scheduler {
 
 /// Orders expired, or rows deleted, in one statement.
 const BATCH: u64 = 500;
+/// How long a callback is known by its id: longer than any gateway sends it again.
+const KEEP_CALLBACKS: Duration = Duration::from_hours(7 * 24);
 /// Likes changed up to this long before the last run are counted again: a transaction may commit after its time.
 const OVERLAP: Duration = Duration::from_secs(30);
 
@@ -135,6 +137,8 @@ impl Scheduler {
         let now: Timestamp = self.clock.now();
         while self.maintenance.purge_idempotency_keys(now, BATCH).await? == BATCH {}
         while self.maintenance.purge_sessions(now, BATCH).await? == BATCH {}
+        let before = now.minus(KEEP_CALLBACKS);
+        while self.maintenance.purge_callbacks(before, BATCH).await? == BATCH {}
         Ok(())
     }
 

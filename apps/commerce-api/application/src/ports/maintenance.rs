@@ -62,4 +62,6 @@ pub trait Maintenance: Send + Sync + 'static {
     async fn purge_idempotency_keys(&self, now: Timestamp, limit: u64) -> Result<u64, StorageError>;
     /// Deletes at most `limit` sessions that expired; gives back how many.
     async fn purge_sessions(&self, now: Timestamp, limit: u64) -> Result<u64, StorageError>;
+    /// Deletes at most `limit` callbacks that came until `before`, the oldest first; gives back how many.
+    async fn purge_callbacks(&self, before: Timestamp, limit: u64) -> Result<u64, StorageError>;
 }

@@ -206,7 +206,4 @@ pub trait CallbackInbox: Send + Sync + 'static {
 
     /// Keeps a callback that is not to be applied, with the verdict on it.
     async fn set_aside(&self, entry: InboxEntry, verdict: Verdict) -> Result<(), StorageError>;
-
-    /// Deletes at most `limit` callbacks that came before `before`; gives back how many.
-    async fn purge(&self, before: Timestamp, limit: u64) -> Result<u64, StorageError>;
 }

@@ -183,20 +183,4 @@ impl CallbackInbox for MemoryStorage {
     async fn set_aside(&self, entry: InboxEntry, verdict: Verdict) -> Result<(), StorageError> {
         self.alone(|tables| write::callback(tables, &entry, verdict)).await
     }
-
-    async fn purge(&self, before: Timestamp, limit: u64) -> Result<u64, StorageError> {
-        self.alone(|tables| {
-            let kept = tables.callbacks.committed().values();
-            let mut old: Vec<_> = kept
-                .filter(|kept| kept.entry.received_at < before)
-                .map(|kept| (kept.entry.received_at, kept.entry.event_id.clone()))
-                .collect();
-            old.sort_unstable();
-            old.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            let purged = old.len() as u64;
-            old.into_iter().for_each(|(_, id)| tables.callbacks.remove(id));
-            purged
-        })
-        .await
-    }
 }

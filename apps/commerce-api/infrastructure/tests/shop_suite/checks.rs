@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::shop::*;
 use commerce_api_application::ports::{
-    AuditEntry, ClaimedCheck, IdSource as _, NextCheck, OpenFilter, SealedCard,
+    AuditEntry, CardCipher as _, ClaimedCheck, IdSource as _, NextCheck, OpenFilter, SealedCard,
 };
 use commerce_api_domain::*;
 use uuid::Uuid;
@@ -148,12 +148,14 @@ async fn both_refunds_of_a_payment_are_due_and_settled_each_by_its_key() {
     .await;
 }
 
+/// A command about an order.
+type Move = fn(&Order) -> CommandKind;
+
 #[tokio::test]
 async fn a_card_number_is_kept_exactly_as_long_as_it_may_have_to_be_sent() {
     on_every_storage(|shop| async move {
         let desk = shop.desk();
         let kept = async || shop.books().await.vault.len();
-        type Move = fn(&Order) -> CommandKind;
         let send: Move = |order| CommandKind::Payment { order: order.id, command: PaymentCommand::Send };
         let unknown: Move = |order| {
             let command = PaymentCommand::OutcomeUnknown { attempt: 1 };
@@ -196,7 +198,6 @@ async fn a_card_number_is_kept_exactly_as_long_as_it_may_have_to_be_sent() {
 #[tokio::test]
 async fn the_sealed_number_comes_back_as_it_was_and_in_the_clear_it_is_nowhere() {
     on_every_storage(|shop| async move {
-        use commerce_api_application::ports::CardCipher as _;
         place(&shop, 1).await;
         let [claimed] = &claim(&shop, 1, NOW, 1).await[..] else { panic!("due") };
         let SealedCard(bytes) = claimed.card.clone().unwrap();

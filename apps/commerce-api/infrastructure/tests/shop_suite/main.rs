@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod audit;
+mod by_hand;
 mod callbacks;
 mod checks;
 mod contract;

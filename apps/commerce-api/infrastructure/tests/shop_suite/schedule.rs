@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commerce_api_application::ports::{Clock as _, IdSource as _, NewSession, SessionStore, TokenSource};
+use commerce_api_application::ports::{
+    Clock as _, IdSource as _, InboxEntry, NewSession, SessionStore, TokenSource, Verdict,
+};
 use commerce_api_application::schedule::Scheduler;
 use commerce_api_application::{AccountOptions, Accounts, ViewCounter};
 use commerce_api_domain::*;
@@ -120,4 +122,21 @@ async fn answers_and_sessions_are_forgotten_only_when_they_have_expired() {
     shop.clock.advance(Duration::from_hours(2));
     scheduler.purge().await.unwrap();
     assert_eq!(shop.books().await.answers, 0);
+}
+
+#[tokio::test]
+async fn callbacks_are_forgotten_after_seven_days_and_not_before() {
+    let shop = Shop::sqlite().await;
+    let scheduler = scheduler(&shop);
+    for (event_id, days) in [("old", 7), ("young", 6)] {
+        let entry = InboxEntry {
+            event_id: event_id.to_owned(),
+            headers: "{}".to_owned(),
+            body: "{}".to_owned(),
+            received_at: NOW.minus(Duration::from_hours(24 * days)),
+        };
+        shop.payments().inbox.set_aside(entry, Verdict::UnknownReference).await.unwrap();
+    }
+    scheduler.purge().await.unwrap();
+    assert_eq!(shop.books().await.callbacks.into_keys().collect::<Vec<_>>(), ["young"]);
 }

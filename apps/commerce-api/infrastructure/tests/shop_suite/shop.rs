@@ -53,8 +53,8 @@ pub async fn on_every_storage<F: Future<Output = ()>>(test: impl Fn(Shop) -> F) 
     named("SQLite", test(Shop::sqlite().await)).await;
 }
 
-/// A failed test says on which storage it failed.
-async fn named(storage: &str, test: impl Future<Output = ()>) {
+/// A failed test says on which storage, or at which gateway, it failed.
+pub async fn named(storage: &str, test: impl Future<Output = ()>) {
     let outcome = AssertUnwindSafe(test).catch_unwind().await;
     assert!(outcome.is_ok(), "on {storage}: see the panic before");
 }

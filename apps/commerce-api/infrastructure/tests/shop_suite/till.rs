@@ -188,11 +188,8 @@ pub fn callback(event_id: &str, transaction: &GatewayTransaction) -> VerifiedCal
 /// Runs `test` on every storage, with every kind of gateway.
 pub async fn at_every_till<F: Future<Output = ()>>(test: impl Fn(Till) -> F) {
     for abilities in GATEWAYS {
-        on_every_storage(|shop| async {
-            eprintln!("{abilities:?}");
-            test(Till::open(shop, abilities).await).await;
-        })
-        .await;
+        let storages = on_every_storage(|shop| async { test(Till::open(shop, abilities).await).await });
+        named(&format!("{abilities:?}"), storages).await;
     }
 }
 

@@ -158,9 +158,9 @@ async fn a_payment_by_card_moves_whole_or_not_at_all() {
     let gives_back = [("INSERT", "payment_checks"), ("INSERT", "refunds")];
     let moves = [("UPDATE", "payments"), ("INSERT", "payment_events")];
     world.command("captured again", false, again, &[&moves[..], &gives_back].concat()).await;
-    let returned = pay(PaymentCommand::DuplicateRefunded { key: "T2".into() });
+    let settles_other = pay(PaymentCommand::DuplicateRefunded { key: "T2".into() });
     let statements = [&moves[..], &[("UPDATE", "refunds")]].concat();
-    world.command("given back", false, returned, &statements).await;
+    world.command("given back", false, settles_other, &statements).await;
     let cancel = CommandKind::Cancel { order, by: Actor::Customer(user) };
     let gives_back = [("UPDATE", "products"), ("UPDATE", "users"), ("INSERT", "point_ledger")];
     let asks = [("INSERT", "payment_checks"), ("INSERT", "refunds")];

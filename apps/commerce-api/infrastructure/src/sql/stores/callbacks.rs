@@ -1,9 +1,7 @@
 use async_trait::async_trait;
 use commerce_api_application::ports::{CallbackInbox, InboxEntry, StorageError, Verdict};
-use commerce_api_domain::Timestamp;
 use commerce_database::Database;
-use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{DeleteStatement, Expr, ExprTrait, Order, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
 use super::query::{Failure, one};
 use crate::sql::decode::Columns;
@@ -26,20 +24,6 @@ fn verdict(row: &mut Columns<'_>) -> Result<Option<String>, StorageError> {
     row.take()
 }
 
-/// Deletes the `limit` oldest callbacks that came before `before`. The derived table is for `MySQL`, which takes no
-/// LIMIT in a subquery of IN.
-fn old(before: Timestamp, limit: u64) -> DeleteStatement {
-    let first = Query::select()
-        .column("event_id")
-        .from("callback_inbox")
-        .and_where(Expr::col("received_at").lt(before.as_micros()))
-        .order_by("received_at", Order::Asc)
-        .limit(limit)
-        .take();
-    let ids = Query::select().column("event_id").from_subquery(first, "old").take();
-    Query::delete().from_table("callback_inbox").and_where(Expr::col("event_id").in_subquery(ids)).take()
-}
-
 #[async_trait]
 impl CallbackInbox for SqlCallbacks {
     async fn verdict(&self, event_id: &str) -> Result<Option<Option<String>>, StorageError> {
@@ -57,16 +41,5 @@ impl CallbackInbox for SqlCallbacks {
             })
         });
         kept.await.map_err(Failure::into_port)
-    }
-
-    async fn purge(&self, before: Timestamp, limit: u64) -> Result<u64, StorageError> {
-        let statement = old(before, limit);
-        let purged = self.db.write("purge_callbacks", move |tx| {
-            let statement = statement.clone();
-            Box::pin(
-                async move { Ok::<_, Failure<StorageError>>(tx.execute(&statement).await?.rows_affected()) },
-            )
-        });
-        purged.await.map_err(Failure::into_port)
     }
 }

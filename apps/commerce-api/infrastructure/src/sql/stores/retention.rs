@@ -30,17 +30,23 @@ impl SqlMaintenance {
     }
 }
 
-/// Deletes the `limit` rows of `table` that expired first. The derived table is for `MySQL`, which takes no LIMIT in
-/// a subquery of IN.
-fn expired(table: &'static str, key: &[&'static str], now: Timestamp, limit: u64) -> DeleteStatement {
+/// Deletes the `limit` rows of `table` whose `time` is the earliest, up to `until`. The derived table is for `MySQL`,
+/// which takes no LIMIT in a subquery of IN.
+fn earliest(
+    table: &'static str,
+    key: &[&'static str],
+    time: &'static str,
+    until: Timestamp,
+    limit: u64,
+) -> DeleteStatement {
     let first = Query::select()
         .columns(key.iter().copied())
         .from(table)
-        .and_where(Expr::col("expires_at").lte(now.as_micros()))
-        .order_by("expires_at", Order::Asc)
+        .and_where(Expr::col(time).lte(until.as_micros()))
+        .order_by(time, Order::Asc)
         .limit(limit)
         .take();
-    let keys = Query::select().columns(key.iter().copied()).from_subquery(first, "expired").take();
+    let keys = Query::select().columns(key.iter().copied()).from_subquery(first, "earliest").take();
     let row = Expr::tuple(key.iter().map(|column| Expr::col(*column)));
     Query::delete().from_table(table).and_where(row.in_subquery(keys)).take()
 }
@@ -49,10 +55,15 @@ fn expired(table: &'static str, key: &[&'static str], now: Timestamp, limit: u64
 impl Maintenance for SqlMaintenance {
     async fn purge_idempotency_keys(&self, now: Timestamp, limit: u64) -> Result<u64, StorageError> {
         let key = ["user_id", "route", "idem_key"];
-        self.purge("purge_idempotency_keys", expired("idempotency_keys", &key, now, limit)).await
+        self.purge("purge_idempotency_keys", earliest("idempotency_keys", &key, "expires_at", now, limit))
+            .await
     }
 
     async fn purge_sessions(&self, now: Timestamp, limit: u64) -> Result<u64, StorageError> {
-        self.purge("purge_sessions", expired("sessions", &["hash"], now, limit)).await
+        self.purge("purge_sessions", earliest("sessions", &["hash"], "expires_at", now, limit)).await
+    }
+    async fn purge_callbacks(&self, before: Timestamp, limit: u64) -> Result<u64, StorageError> {
+        let old = earliest("callback_inbox", &["event_id"], "received_at", before, limit);
+        self.purge("purge_callbacks", old).await
     }
 }
