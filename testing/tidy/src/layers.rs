@@ -42,6 +42,24 @@ const RULES: &[Rule] = &[
         forbidden: &["axum", "hyper", "commerce-http", "commerce-api"],
         members: None,
     },
+    // It stands for the outside world, so it must not know the shop.
+    Rule {
+        name: "pg-simulator",
+        forbidden: &[],
+        members: Some(&[
+            "commerce-contracts",
+            "commerce-database",
+            "commerce-http",
+            "commerce-runtime",
+            "commerce-telemetry",
+            "commerce-webhook",
+        ]),
+    },
+    Rule {
+        name: "commerce-webhook",
+        forbidden: &["tokio", "axum", "hyper", "reqwest", "getrandom", "rand", "chrono"],
+        members: Some(&[]),
+    },
 ];
 
 /// The `OpenAPI` generator describes HTTP; only these may know it.
@@ -223,6 +241,13 @@ mod tests {
                 member("commerce-api-infrastructure", "apps/commerce-api/infrastructure", &[http]);
             assert_eq!(messages(&[infrastructure]).len(), 1, "{http}");
         }
+    }
+
+    #[test]
+    fn a_simulator_that_knows_the_shop_is_reported() {
+        let shop = member("commerce-api", "apps/commerce-api", &[]);
+        let simulator = member("pg-simulator", "apps/pg-simulator", &["commerce-api"]);
+        assert_eq!(messages(&[shop, simulator]).len(), 1);
     }
 
     #[test]

@@ -118,18 +118,17 @@ impl Storage {
 /// What an idempotency key was used for.
 struct Used {
     transaction: Transaction,
-    callback_url: String,
     visible_at: i64,
 }
 
 impl Used {
+    /// Where the callback goes to is not part of what is paid: a shop that moved repeats the payment all the same.
     fn is_for(&self, request: &PaymentRequest) -> bool {
         let used = &self.transaction;
         used.order_id == request.order_id
             && used.card_type == request.card_type
             && used.card_no == request.card_no
             && used.amount == request.amount
-            && self.callback_url == request.callback_url
     }
 }
 
@@ -165,8 +164,7 @@ async fn record_batch(
             let transaction = pending(new);
             results.push(RecordResult::New(summary(&transaction)));
             if let Some(key) = &new.idempotency_key {
-                let (callback_url, visible_at) = (new.request.callback_url.clone(), new.visible_at);
-                used.insert(key.clone(), Used { transaction, callback_url, visible_at });
+                used.insert(key.clone(), Used { transaction, visible_at: new.visible_at });
             }
         }
     }
@@ -192,8 +190,7 @@ async fn used(
     let rows = tx.query_all_raw(select).await?;
     let used = |row: &mut Columns<'_>| {
         let (key, recorded) = (row.take::<String>()?, row.recorded()?);
-        let (transaction, callback_url) = (recorded.transaction, recorded.callback_url);
-        Ok((key, Used { transaction, callback_url, visible_at: row.take()? }))
+        Ok((key, Used { transaction: recorded.transaction, visible_at: row.take()? }))
     };
     Ok(decoded(&rows, used)?.into_iter().collect())
 }

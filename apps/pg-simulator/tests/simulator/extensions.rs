@@ -43,6 +43,9 @@ async fn the_same_key_is_the_same_transaction() {
     assert_eq!((later.key(), &later.data()["status"]), (key, &json!("SUCCESS")));
     let listed = world.client.get("/api/v1/payments?orderId=order-1").await;
     assert_eq!(listed.data()["transactions"].as_array().unwrap().len(), 1);
+    let mut moved = body.clone();
+    moved["callbackUrl"] = json!("http://localhost:1/moved");
+    assert_eq!(world.pay_with_key("key-1", &moved).await.key(), later.key());
     assert_ne!(world.pay_with_key("key-2", &body).await.key(), later.key());
     world.stop().await;
 }
