@@ -1,39 +1,15 @@
 //! Kill -9 in the middle of a flash sale, over and over: nothing that was answered is lost, nothing is sold twice.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 
-use crate::support::{DataDir, Up, run};
+use crate::support::{DataDir, Up, ask, run};
 use serde_json::{Value, json};
 
 const BUYERS: usize = 120;
 const STOCK: usize = 60;
 /// How many commands a batch of the killed shop may have: from one commit an order to all in a few.
 const BATCHES: [&str; 4] = ["1", "3", "16", "512"];
-
-/// Asks on a connection of its own; none where the shop dies before the answer is whole.
-fn ask(api: &str, request: &str, token: &str, key: &str, body: &Value) -> Option<(u16, Value)> {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let text = [
-        &format!(
-            "{request} HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n"
-        ),
-        &format!(
-            "Idempotency-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        ),
-        &body,
-    ];
-    let mut stream = TcpStream::connect(api).ok()?;
-    stream.write_all(text.map(String::as_str).concat().as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let value = serde_json::from_str(body).ok()?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, value))
-}
 
 struct Sale {
     product: i64,
@@ -64,7 +40,7 @@ impl Sale {
     fn order(&self, api: &str, buyer: usize) -> Option<(u16, Value)> {
         let body = json!({ "lines": [{ "productId": self.product, "quantity": 1 }], "payment": {} });
         let key = format!("round-{}", self.round);
-        ask(api, "POST /api/v1/orders", &self.tokens[buyer], &key, &body)
+        ask(api, "POST /api/v1/orders", Some(&self.tokens[buyer]), Some(&key), &body.to_string())
     }
 
     /// All buyers at once, until the shop is killed after `answers` orders were answered; what each was told.
@@ -108,7 +84,7 @@ fn check_after(sale: &Sale, up: &Up, told: &[Option<(u16, Value)>], label: &str)
         match told {
             Some(told) if is_paid(told) => {
                 let request = format!("GET /api/v1/orders/{}", told.1["id"].as_str().unwrap());
-                let (status, order) = ask(&up.api, &request, &sale.tokens[buyer], "-", &Value::Null).unwrap();
+                let (status, order) = ask(&up.api, &request, Some(&sale.tokens[buyer]), None, "").unwrap();
                 assert_eq!((status, &order["status"]), (200, &json!("PAID")), "{label}: {order}");
                 assert_eq!(sale.order(&up.api, buyer).as_ref(), Some(told), "{label}: the same answer again");
                 sold += 1;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod kill_mixed;
+#[cfg(test)]
 mod mode;
 #[cfg(test)]
 mod operator;
@@ -12,3 +14,5 @@ mod sales;
 mod support;
 #[cfg(test)]
 mod up;
+#[cfg(test)]
+mod walk;

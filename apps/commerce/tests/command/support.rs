@@ -111,8 +111,14 @@ impl Up {
 
     /// The same, with these variables in its environment.
     pub fn start_with(data_dir: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut child = command(data_dir, &UP);
-        let mut child = child.envs(environment.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = command(data_dir, &UP);
+        command.envs(environment.iter().copied());
+        Self::of(command)
+    }
+
+    /// The same, as `command` says.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
         while !banner.contains("Ctrl-C stops it.") {
@@ -160,22 +166,47 @@ impl Up {
     }
 
     fn ask(&self, request: &str, token: Option<&str>, key: Option<&str>, body: &str) -> (u16, Value) {
-        let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-        let key = key.map(|key| format!("Idempotency-Key: {key}\r\n")).unwrap_or_default();
-        let text = format!(
-            "{request} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{token}{key}\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.api,
-            body.len()
-        );
-        let mut stream = TcpStream::connect(&self.api).unwrap();
-        stream.write_all(text.as_bytes()).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let status = text.split(' ').nth(1).unwrap().parse().unwrap();
-        let body = text.split_once("\r\n\r\n").unwrap().1;
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+        ask(&self.api, request, token, key, body).unwrap_or_else(|| panic!("no answer to {request}"))
     }
+
+    /// Asks the simulated gateway for its books: what it took and what it gave back, in won.
+    pub fn gateway_books(&self) -> (i64, i64) {
+        let gateway = self.gateway.as_deref().expect("a simulated gateway");
+        let (status, books) = ask(gateway, "GET /admin/summary", None, None, "").unwrap();
+        assert_eq!(status, 200, "{books}");
+        let won = |name: &str| books[name].as_i64().unwrap();
+        (won("captured"), won("refunded"))
+    }
+}
+
+/// Asks the app at `host` on a connection of its own; none where it dies before the answer is whole.
+pub fn ask(
+    host: &str,
+    request: &str,
+    token: Option<&str>,
+    key: Option<&str>,
+    body: &str,
+) -> Option<(u16, Value)> {
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let key = key.map(|key| format!("Idempotency-Key: {key}\r\n")).unwrap_or_default();
+    let text = format!(
+        "{request} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{token}{key}\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(host).ok()?;
+    stream.write_all(text.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    // A shop that dies may leave a whole head and half a body.
+    if length.is_some_and(|length: usize| body.len() < length) {
+        return None;
+    }
+    Some((head.split(' ').nth(1)?.parse().ok()?, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
 impl Drop for Up {
