@@ -78,8 +78,6 @@ impl Config {
             batch_max: self.relay.batch_max,
             lease: Duration::from_secs(self.relay.lease_s),
             every: Duration::from_millis(self.relay.every_ms),
-            // The embedded profile: one process to a data directory, which its lock sees to.
-            alone: true,
             ..RelayOptions::DEFAULT
         }
     }
