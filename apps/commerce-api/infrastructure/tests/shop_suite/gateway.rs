@@ -35,6 +35,7 @@ pub enum Meets {
 #[derive(Debug, Clone)]
 struct Recorded {
     transaction: GatewayTransaction,
+    idempotency_key: String,
     visible_from: Timestamp,
     refunded: bool,
 }
@@ -147,7 +148,8 @@ impl ScriptedGateway {
     fn record(&self, charge: &Charge, visible_from: Timestamp) -> GatewayTransaction {
         let mut books = self.books.lock().unwrap();
         let reference = charge.payment.to_string();
-        let same = |known: &&mut Recorded| *known.transaction.reference == *reference;
+        let idempotency_key = charge.idempotency_key();
+        let same = |known: &&mut Recorded| known.idempotency_key == idempotency_key;
         if self.abilities.idempotency
             && let Some(known) = books.recorded.iter_mut().find(same)
         {
@@ -160,7 +162,12 @@ impl ScriptedGateway {
             amount: charge.amount.won(),
             state: TransactionState::Pending,
         };
-        books.recorded.push(Recorded { transaction: transaction.clone(), visible_from, refunded: false });
+        books.recorded.push(Recorded {
+            transaction: transaction.clone(),
+            idempotency_key,
+            visible_from,
+            refunded: false,
+        });
         transaction
     }
 

@@ -165,9 +165,9 @@ async fn a_payment_by_card_moves_whole_or_not_at_all() {
     let gives_back = [("UPDATE", "products"), ("UPDATE", "users"), ("INSERT", "point_ledger")];
     let asks = [("INSERT", "payment_checks"), ("INSERT", "refunds")];
     world.command("cancel", true, cancel, &[&ORDER_MOVES[..], &gives_back, &asks, &told].concat()).await;
-    let settles = [("UPDATE", "refunds"), ("DELETE", "payment_checks")];
+    let ends = [("UPDATE", "refunds"), ("DELETE", "payment_checks")];
     let settled = pay(PaymentCommand::RefundSettled);
-    world.command("settle", false, settled, &[&ORDER_MOVES[..], &settles, &told].concat()).await;
+    world.command("settle", false, settled, &[&ORDER_MOVES[..], &ends, &told].concat()).await;
     assert_eq!(world.shop.violations().await, [""; 0]);
 }
 
