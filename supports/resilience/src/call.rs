@@ -11,7 +11,7 @@ pub enum NotPermitted {
     BreakerOpen {
         /// Its name.
         breaker: Arc<str>,
-        /// OPEN, FORCED_OPEN, or HALF_OPEN with all its permits out.
+        /// Open, forced open, or half open with all its permits out.
         state: BreakerState,
         /// When it lets the first call through again; unknown in the other states.
         retry_after: Option<Duration>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 const NAME_CHARS_MAX: usize = 64;
 
 /// The longest of all waits and limits: a day.
-pub(crate) const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DURATION_MAX: Duration = Duration::from_hours(24);
 
 /// An option has a value that means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -92,13 +92,11 @@ impl CircuitBreaker {
         let admitted = core.admit(now);
         let (state, retry_after) = (core.state(), core.open_for(now));
         self.publish(core, now);
-        match admitted {
-            Some(epoch) => Ok(Permit::new(self.clone(), epoch, now)),
-            None => {
-                metrics::refused(&self.0.name);
-                Err(NotPermitted::BreakerOpen { breaker: self.0.name.clone(), state, retry_after })
-            }
-        }
+        let Some(epoch) = admitted else {
+            metrics::refused(&self.0.name);
+            return Err(NotPermitted::BreakerOpen { breaker: self.0.name.clone(), state, retry_after });
+        };
+        Ok(Permit::new(self.clone(), epoch, now))
     }
 
     /// Refuses every call until [`reset`](Self::reset) or [`transition`](Self::transition). Once more changes nothing.

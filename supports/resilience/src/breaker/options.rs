@@ -44,14 +44,14 @@ impl Default for BreakerOptions {
         Self {
             failure_rate: 50,
             slow_call_rate: 100,
-            slow_call: Duration::from_secs(60),
+            slow_call: Duration::from_mins(1),
             window: WindowKind::Count(100),
             calls_min: 100,
-            open_wait: Backoff::constant(Duration::from_secs(60)),
+            open_wait: Backoff::constant(Duration::from_mins(1)),
             half_open_permits: 10,
-            half_open_wait_max: Some(Duration::from_secs(60)),
+            half_open_wait_max: Some(Duration::from_mins(1)),
             half_open_automatically: false,
-            asked_wait_max: Duration::from_secs(5 * 60),
+            asked_wait_max: Duration::from_mins(5),
             initial: BreakerState::Closed,
         }
     }

@@ -28,7 +28,7 @@ async fn a_slot_is_free_again_after_success_error_cancellation_and_panic() {
     let failed: End = bulkhead.run(|| async { Err(CallError::Inner(Fault::Lost)) }).await;
     failed.unwrap_err();
     assert_eq!(bulkhead.snapshot().available, 1);
-    let hangs = bulkhead.run(|| std::future::pending::<End>());
+    let hangs = bulkhead.run(std::future::pending::<End>);
     tokio::time::timeout(SECOND, hangs).await.unwrap_err();
     assert_eq!(bulkhead.snapshot().available, 1);
     let there = bulkhead.clone();

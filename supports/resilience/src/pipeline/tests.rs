@@ -95,11 +95,10 @@ async fn what_may_have_been_sent_is_never_told_as_not_permitted_or_failed() {
     }
     let told = |end: End| match end {
         Ok(answer) => Charge::Answered(answer),
-        Err(CallError::NotPermitted(_)) => Charge::Waits,
+        Err(CallError::NotPermitted(_) | CallError::Inner(Fault::NotSent | Fault::Busy(_))) => Charge::Waits,
         Err(CallError::TimedOut(_) | CallError::NotAccepted { .. } | CallError::Inner(Fault::Lost)) => {
             Charge::Asked
         }
-        Err(CallError::Inner(Fault::NotSent | Fault::Busy(_))) => Charge::Waits,
         Err(CallError::Inner(Fault::Refused)) => Charge::Declined,
     };
     let lost = Some(Err(Fault::Lost));

@@ -96,13 +96,11 @@ impl Retry {
             tracing::debug!(retry = &*self.name, made, ?wait, "a call is made again");
             tokio::time::sleep(wait).await;
         };
-        match held {
-            Some(held) => self.finish(held, made),
-            None => {
-                metrics::retry(&self.name, "failed_without_retry");
-                Err(refusal.into())
-            }
-        }
+        let Some(held) = held else {
+            metrics::retry(&self.name, "failed_without_retry");
+            return Err(refusal.into());
+        };
+        self.finish(held, made)
     }
 
     /// How long to wait before the next attempt; none if there is to be none.

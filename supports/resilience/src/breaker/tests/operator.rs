@@ -41,7 +41,7 @@ fn a_breaker_that_is_forced_open_stays_so_until_the_operator_says() {
     bench.breaker.force_open();
     bench.breaker.force_open();
     under_way.settle(Verdict::success());
-    bench.time.advance(Duration::from_secs(86_400));
+    bench.time.advance(Duration::from_hours(24));
     let refusal = bench.breaker.try_acquire().unwrap_err();
     let expected =
         NotPermitted::BreakerOpen { breaker: "charge".into(), state: ForcedOpen, retry_after: None };

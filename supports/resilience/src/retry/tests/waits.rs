@@ -52,7 +52,7 @@ async fn no_wait_is_below_the_floor() {
 async fn the_wait_that_an_outcome_asks_for_is_kept_and_those_told_the_same_come_apart() {
     let waits = waits(options(), 1, Verdict::failure().retry_after(3 * SECOND));
     assert!(waits[0] >= 3 * SECOND + ms(100) && waits[999] <= 4 * SECOND);
-    assert!(waits[999] - waits[0] > ms(800));
+    assert!(waits[999] > waits[0] + ms(800));
     let retry = retry(options(), None);
     let began = Instant::now();
     assert_eq!(ends(&retry, [failed(Fault::Busy(5_000)), Ok(1)]).await.0, Ok(1));
