@@ -139,11 +139,11 @@ async fn points_stock_and_coupons_move_whole_or_not_at_all() {
 async fn a_payment_by_card_moves_whole_or_not_at_all() {
     let world = World::open().await;
     let (user, product) = (world.user, world.product);
-    let places = [("INSERT", "orders"), ("INSERT", "order_lines"), ("INSERT", "payments")];
+    let creates = [("INSERT", "orders"), ("INSERT", "order_lines"), ("INSERT", "payments")];
     let keeps = [("INSERT", "payment_events"), ("INSERT", "payment_checks"), ("INSERT", "card_vault")];
     let takes =
         [("UPDATE", "products"), ("UPDATE", "users"), ("INSERT", "point_ledger"), ("INSERT", "outbox")];
-    let statements = [&places[..], &keeps, &takes].concat();
+    let statements = [&creates[..], &keeps, &takes].concat();
     let placed = world.command("place", true, by_card(user, product, 1, 3_000), &statements).await;
     let order = order_of(placed).id;
     let pay = |command| CommandKind::Payment { order, command };
