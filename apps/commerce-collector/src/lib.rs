@@ -1,6 +1,7 @@
 //! commerce-collector: follows the shop's events, counts each exactly once, and publishes the ranking boards.
 
 pub mod application;
+pub mod audit;
 mod error;
 pub mod infrastructure;
 pub mod interfaces;

@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::application::metrics::describe;
-use crate::application::ports::StoreError;
-use crate::application::projector::rank;
+use crate::application::ports::{BoardStore as _, StoreError};
 use crate::application::{Consumer, ConsumerState, GROUP, LagWatch, Projector, Rankings};
+use crate::audit::Facts;
 use crate::error::StartError;
 use crate::infrastructure::{SqlCollector, migrate};
 use crate::interfaces::{self, Facades};
@@ -57,12 +57,17 @@ impl Collector {
 
     /// Derives the boards of a day anew from what was counted.
     pub async fn rebuild_boards(&self, day: NaiveDate) -> Result<(), StoreError> {
-        rank(&self.store(), day, self.options.projector.weights).await
+        self.store().rank_day(day, self.options.projector.weights).await
     }
 
     /// Closes the database, for every clone of the handle.
     pub async fn close(self) {
         self.database.close().await;
+    }
+
+    /// What it has counted, at one moment, for the audit.
+    pub async fn facts(&self) -> Result<Facts, StoreError> {
+        Facts::read(&self.database).await
     }
 
     fn store(&self) -> SqlCollector {

@@ -160,8 +160,9 @@ pub trait BoardStore: Send + Sync + 'static {
     /// Days that have changed since they were ranked, oldest first.
     async fn dirty_days(&self, limit: u64) -> Result<Vec<NaiveDate>, StoreError>;
 
-    /// Ranks a day anew from its metrics; true where the day after it has boards, whose previous ranks are now old.
-    async fn rank_day(&self, day: NaiveDate, weights: Weights) -> Result<bool, StoreError>;
+    /// Ranks a day anew from its metrics, and the day after it where it has boards, whose previous ranks are those of
+    /// this day: both or neither.
+    async fn rank_day(&self, day: NaiveDate, weights: Weights) -> Result<(), StoreError>;
 }
 
 /// A dead letter, as lists show it.

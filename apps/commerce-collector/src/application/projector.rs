@@ -98,7 +98,9 @@ impl Projector {
                 return Ok(());
             }
             for day in days {
-                rank(&*self.store, day, self.options.weights).await?;
+                let started = Instant::now();
+                self.store.rank_day(day, self.options.weights).await?;
+                metrics::ranked(started.elapsed());
             }
         }
     }
@@ -114,20 +116,4 @@ impl Projector {
         *renew_at_us = if held { now_us.saturating_add(lease_us / 2) } else { i64::MIN };
         Ok(held)
     }
-}
-
-/// Ranks a day, and the day after it where there is one: its previous ranks were those of this day.
-pub async fn rank(
-    store: &dyn BoardStore,
-    day: chrono::NaiveDate,
-    weights: Weights,
-) -> Result<(), StoreError> {
-    let started = Instant::now();
-    if store.rank_day(day, weights).await?
-        && let Some(next) = day.succ_opt()
-    {
-        store.rank_day(next, weights).await?;
-    }
-    metrics::ranked(started.elapsed());
-    Ok(())
 }

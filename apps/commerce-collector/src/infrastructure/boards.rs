@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use commerce_boards::{Board, Period};
 use commerce_collector_domain::Weights;
 use commerce_database::{Column, Lock, Merge, RowValue, Select, Template, Upsert, WriteTransaction};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, Value};
 use uuid::Uuid;
 
 use super::columns::stored_day;
@@ -66,7 +66,7 @@ impl BoardStore for SqlCollector {
         Ok(days)
     }
 
-    async fn rank_day(&self, day: NaiveDate, weights: Weights) -> Result<bool, StoreError> {
+    async fn rank_day(&self, day: NaiveDate, weights: Weights) -> Result<(), StoreError> {
         let ranked = self.db.write("rank_day", move |tx| Box::pin(rank_day(tx, day, weights)));
         ranked.await.map_err(Failure::into)
     }
@@ -115,13 +115,23 @@ const APPLIED: &str = "UPDATE business_periods SET applied = ? WHERE period = ? 
 
 const FOLLOWED: &str = "SELECT 1 FROM ranking_board WHERE period = ? LIMIT 1";
 
-async fn rank_day(tx: &WriteTransaction, day: NaiveDate, weights: Weights) -> Result<bool, Failure> {
+/// Ranks a day, and the day after it where that has boards: its previous ranks were those of this day. What is ranked
+/// is read under the write lock, so that no later rank is older.
+async fn rank_day(tx: &WriteTransaction, day: NaiveDate, weights: Weights) -> Result<(), Failure> {
+    rank(tx, day, weights).await?;
+    let Some(next) = day.succ_opt() else { return Ok(()) };
+    let followed = Template::new(FOLLOWED).statement(tx.dialect(), [Period::day(next).to_string().into()]);
+    if tx.query_one_raw(followed).await?.is_some() {
+        rank(tx, next, weights).await?;
+    }
+    Ok(())
+}
+
+async fn rank(tx: &WriteTransaction, day: NaiveDate, weights: Weights) -> Result<(), Failure> {
     let period = Period::day(day);
-    let (name, before, after) =
-        (period.to_string(), period.previous().to_string(), period.next().to_string());
+    let (name, before) = (period.to_string(), period.previous().to_string());
     let statement =
-        |sql: &'static str, values: Vec<sea_orm::Value>| Template::new(sql).statement(tx.dialect(), values);
-    // Read under the write lock: what is ranked is what was counted up to this version, and no later rank is older.
+        |sql: &'static str, values: Vec<Value>| Template::new(sql).statement(tx.dialect(), values);
     let changes = tx.query_one_raw(statement(CHANGES, vec![name.clone().into()])).await?;
     let version: i64 = changes.map_or(Ok(0), |row| row.try_get_by_index(0))?;
     tx.execute_raw(statement(CLEAR, vec![name.clone().into()])).await?;
@@ -130,7 +140,7 @@ async fn rank_day(tx: &WriteTransaction, day: NaiveDate, weights: Weights) -> Re
     let values = [name.clone().into(), version.into(), before.into()];
     tx.execute_raw(ranked.statement(tx.dialect(), values)).await?;
     tx.execute_raw(statement(APPLIED, vec![version.into(), name.into(), version.into()])).await?;
-    Ok(tx.query_one_raw(statement(FOLLOWED, vec![after.into()])).await?.is_some())
+    Ok(())
 }
 
 fn scores(board: Board, day: NaiveDate, weights: Weights) -> Template {

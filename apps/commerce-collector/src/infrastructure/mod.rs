@@ -4,9 +4,11 @@ mod boards;
 mod collect;
 mod columns;
 mod error;
+mod facts;
 mod queries;
 mod schema;
 mod store;
 
+pub use facts::Facts;
 pub use schema::{MIGRATIONS, migrate};
 pub use store::SqlCollector;

@@ -6,6 +6,7 @@
 mod boards;
 mod dead_letters;
 mod exactly_once;
+mod facts;
 mod http;
 mod store;
 mod support;
