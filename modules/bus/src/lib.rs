@@ -9,7 +9,7 @@ mod embedded;
 mod partition;
 mod port;
 
-pub use embedded::{EmbeddedLog, EmbeddedOptions, describe_metrics};
+pub use embedded::{EmbeddedLog, EmbeddedOptions, PartitionEnd, describe_metrics};
 pub use partition::partition_of;
 pub use port::{
     Assignment, BoxError, BusError, EventBus, GroupConsumer, PartitionConsumer, PartitionLag, Position,

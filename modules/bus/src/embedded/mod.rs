@@ -18,6 +18,7 @@ mod share;
 
 pub use options::EmbeddedOptions;
 
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
@@ -25,7 +26,7 @@ use commerce_database::{
     Column, Database, DatabaseError, SqliteOptions, Template, Upsert, WriteTransaction, migrate,
 };
 use commerce_runtime::Clock;
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, QueryResult};
 use tokio::sync::{mpsc, watch};
 
 use crate::{BusError, EventBus, GroupConsumer, PartitionLag, Producer, TopicSpec};
@@ -48,6 +49,17 @@ pub fn describe_metrics() {
 #[derive(Clone)]
 pub struct EmbeddedLog {
     inner: Arc<Inner>,
+}
+
+/// How far a partition reaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionEnd {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Offset of the next record that will be kept.
+    pub end: i64,
 }
 
 struct Inner {
@@ -97,6 +109,23 @@ impl EmbeddedLog {
     /// how many records. Offsets are not used again. It happens by itself from time to time.
     pub async fn purge(&self, now_us: i64) -> Result<u64, BusError> {
         retention::purge(&self.inner, now_us).await.map_err(unavailable)
+    }
+
+    /// How far the partitions of the log at `path` reach, read beside whoever writes it; nothing where there is no log.
+    pub async fn ends_of(path: &Path) -> Result<Vec<PartitionEnd>, DatabaseError> {
+        let Some(db) = Database::open_sqlite_read_only(&SqliteOptions::new(path)).await? else {
+            return Ok(Vec::new());
+        };
+        let statement = Template::new(ENDS).statement(db.dialect(), []);
+        let rows = db.reader_named("log_ends").query_all_raw(statement).await?;
+        let end = |row: &QueryResult| {
+            Ok(PartitionEnd {
+                topic: row.try_get_by_index(0)?,
+                partition: row.try_get_by_index(1)?,
+                end: row.try_get_by_index(2)?,
+            })
+        };
+        rows.iter().map(end).collect()
     }
 
     /// Closes the file for every clone and for what they gave out: later calls get [`BusError::Closed`]. What waited to

@@ -160,3 +160,16 @@ async fn a_closed_log_says_so_and_has_written_what_waited() {
     let (_member, mut readers) = alone(&again, "h").await;
     assert_eq!(read(&mut readers, 50).await.len(), 50);
 }
+
+#[tokio::test]
+async fn the_ends_can_be_read_beside_whoever_writes() {
+    let fixture = EmbeddedFixture::new().await;
+    let bus = fixture.open().await;
+    let at = publish(&bus, (0..3).map(|number| numbered("k", number)).collect()).await[0];
+    let ends = EmbeddedLog::ends_of(&fixture.options().path).await.unwrap();
+    assert_eq!(ends.len(), 5);
+    let grown: Vec<_> = ends.iter().filter(|end| end.end > 0).collect();
+    assert_eq!((grown.len(), grown[0].partition, grown[0].end), (1, at.partition, 3));
+    assert!(EmbeddedLog::ends_of(&fixture.directory.path().join("absent")).await.unwrap().is_empty());
+    assert!(!fixture.directory.path().join("absent").exists());
+}

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use commerce_api_domain::Timestamp;
+use commerce_api_domain::{OrderId, ProductId, Timestamp};
 
 use super::StorageError;
 
@@ -45,9 +45,58 @@ impl AuditReport {
     }
 }
 
+/// Events of an order, by their sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderEvents {
+    /// Which order.
+    pub order: OrderId,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+    /// How many there are: 1 to this, without a gap.
+    pub count: i64,
+    /// Those that wait in the outbox, in order.
+    pub waiting: Vec<i64>,
+}
+
+/// What orders that are paid bought of a product, by when they were paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sold {
+    /// Which product.
+    pub product: ProductId,
+    /// Start of the quarter of an hour; business days begin and end with one in every zone.
+    pub from: Timestamp,
+    /// Orders that contain it.
+    pub orders: i64,
+    /// Pieces.
+    pub quantity: i64,
+    /// Pieces times their prices, won.
+    pub amount: i128,
+}
+
+/// What the analytics side must have counted, or will.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFacts {
+    /// Orders that changed, by id.
+    pub orders: Vec<OrderEvents>,
+    /// What was sold, and not taken back.
+    pub sold: Vec<Sold>,
+    /// Products that somebody likes, by id, and how many do.
+    pub likes: Vec<(ProductId, i64)>,
+    /// Events of any kind in the outbox.
+    pub waiting: u64,
+}
+
 /// Checks the invariants in one read snapshot.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
     /// Checks invariants 1 to 4 and 6. With `settled`, what merely lags is a violation.
     async fn audit(&self, now: Timestamp, settled: bool) -> Result<AuditReport, StorageError>;
+
+    /// What invariant 5 compares with the analytics side, in one read snapshot: orders that changed since `changed_since`,
+    /// and what was paid since `paid_since`.
+    async fn event_facts(
+        &self,
+        changed_since: Timestamp,
+        paid_since: Timestamp,
+    ) -> Result<EventFacts, StorageError>;
 }

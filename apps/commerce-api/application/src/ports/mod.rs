@@ -20,7 +20,7 @@ pub use accounts::{
     AccountStore, Credentials, LedgerPage, NewBuyer, NewSession, NewUser, Profile, SessionOwner,
     SessionStore, SessionTouch, Taken,
 };
-pub use audit::{AuditReport, AuditStore, Finding, FindingState};
+pub use audit::{AuditReport, AuditStore, EventFacts, Finding, FindingState, OrderEvents, Sold};
 pub use catalogue::{
     Brand, CatalogueStore, NewBrand, NewProduct, ProductPatch, ProductPosition, ProductQuery, ProductSort,
     ProductUpdate, ProductView, UpdateRefused,

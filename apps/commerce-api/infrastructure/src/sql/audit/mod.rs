@@ -5,6 +5,7 @@
 
 mod checks;
 mod coupons;
+mod events;
 mod payments;
 mod points;
 mod report;
@@ -14,7 +15,7 @@ mod sums;
 mod totals;
 
 use async_trait::async_trait;
-use commerce_api_application::ports::{AuditReport, AuditStore, StorageError};
+use commerce_api_application::ports::{AuditReport, AuditStore, EventFacts, StorageError};
 use commerce_api_domain::Timestamp;
 use commerce_database::Database;
 
@@ -47,5 +48,14 @@ impl AuditStore for SqlAudit {
         checks::check(&snapshot, &mut report, now).await?;
         totals::check(&snapshot, &mut report, captured).await?;
         Ok(report.finish())
+    }
+
+    async fn event_facts(
+        &self,
+        changed_since: Timestamp,
+        paid_since: Timestamp,
+    ) -> Result<EventFacts, StorageError> {
+        let snapshot = Snapshot::new(self.db.begin_read("audit_events").await.map_err(storage)?);
+        events::facts(&snapshot, changed_since, paid_since).await
     }
 }
