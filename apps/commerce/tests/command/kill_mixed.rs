@@ -7,9 +7,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
 
-use crate::support::{DataDir, UP, Up, ask, command, run};
+use crate::support::{DataDir, UP, Up, ask, command, run, wait_until_settled};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 22;
@@ -31,8 +30,6 @@ const QUICK: [(&str, &str); 10] = [
 ];
 /// How many commands a batch of the killed shop may have.
 const BATCHES: [&str; 3] = ["1", "4", "512"];
-/// Everything settles within this time after the last restart.
-const SETTLE_MAX: Duration = Duration::from_mins(2);
 
 fn start(dir: &DataDir, logs: &Path, batch_max: &str) -> Up {
     let log = File::options().create(true).append(true).open(logs).unwrap();
@@ -161,35 +158,21 @@ impl Load {
 fn no_card_in_the_clear(dir: &Path, logs: &Path, label: &str) {
     let dashed = CARD_PREFIX.as_bytes();
     let plain: Vec<u8> = CARD_PREFIX.bytes().filter(u8::is_ascii_digit).collect();
+    let mut outside = false;
     let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     for path in files.chain([logs.to_owned()]) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let bytes = fs::read(&path).unwrap();
         if name.starts_with("gateway.sqlite") {
+            outside |= bytes.windows(dashed.len()).any(|window| window == dashed);
             continue;
         }
-        let bytes = fs::read(&path).unwrap();
         for digits in [dashed, &plain] {
             let found = bytes.windows(digits.len()).position(|window| window == digits);
             assert_eq!(found, None, "{label}: a card number stands in {name}");
         }
     }
-}
-
-/// Waits until no payment is open and the audit finds nothing that lags.
-fn wait_until_settled(dir: &Path) -> Value {
-    let give_up_at = Instant::now() + SETTLE_MAX;
-    loop {
-        let ended = run(dir, &["audit", "--settled", "--json"]);
-        let report = ended.json();
-        let is_open = |name: &str| report["totals"][name] != json!(0);
-        let open =
-            ["orders PAYMENT_PENDING", "orders CANCEL_PENDING", "refund pending"].into_iter().any(is_open);
-        if ended.code == 0 && !open && report["checked"]["open payments"] == json!(0) {
-            return report;
-        }
-        assert!(Instant::now() < give_up_at, "not settled: {report}");
-        std::thread::sleep(Duration::from_millis(300)); // tidy: sleep between looks at a shop that settles
-    }
+    assert!(outside || label == "round 0", "{label}: the search finds none where there must be some");
 }
 
 #[test]

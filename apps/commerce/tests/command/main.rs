@@ -1,6 +1,8 @@
 //! The real `commerce` binary, run as people run it.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod kill_mixed;

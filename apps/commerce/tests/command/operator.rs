@@ -162,7 +162,9 @@ fn help_and_version_name_the_program() {
     let version = run(dir.path(), &["--version"]).expect(0).stdout;
     assert_eq!(version, format!("commerce {}\n", env!("CARGO_PKG_VERSION")));
     let help = run(dir.path(), &["--help"]).expect(0).stdout;
-    for command in ["up", "flash-sale", "load", "audit", "migrate", "seed", "backup", "user", "config"] {
+    for command in
+        ["up", "demo", "flash-sale", "load", "audit", "migrate", "seed", "backup", "user", "config"]
+    {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command}: {help}");
     }
     assert_eq!(dir.path().read_dir().unwrap().count(), 0);

@@ -24,6 +24,17 @@ fn sixty_buyers_get_the_ten_pieces_that_there_are() {
 }
 
 #[test]
+fn buyers_by_card_get_the_pieces_that_there_are_and_the_gateway_agrees() {
+    let dir = DataDir::new();
+    let sale = ["flash-sale", "--ephemeral", "--card", "--buyers", "40", "--stock", "8", "--json"];
+    let report = run(dir.path(), &sale).expect(0).json();
+    assert_eq!((&report["sold"], &report["refused"]), (&json!(8), &json!(32)), "{report}");
+    assert_eq!((&report["atGateway"], &report["paidByCard"]), (&json!(80_000), &json!(80_000)), "{report}");
+    assert_eq!((&report["points"]["spent"], &report["audit"]), (&json!(0), &json!("clean")), "{report}");
+    assert!(report["settlementMs"]["max"].as_f64() > report["latencyMs"]["p50"].as_f64(), "{report}");
+}
+
+#[test]
 fn with_more_pieces_than_buyers_everybody_gets_one() {
     let dir = DataDir::new();
     let up = Up::start(dir.path());

@@ -4,8 +4,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The cheapest password hash that the configuration allows: debug builds hash slowly.
 const CHEAP_HASHES: [(&str, &str); 2] =
@@ -74,6 +75,26 @@ impl From<Output> for Ended {
 /// Runs a command to its end.
 pub fn run(data_dir: &Path, arguments: &[&str]) -> Ended {
     command(data_dir, arguments).output().unwrap().into()
+}
+
+/// Everything settles within this time.
+const SETTLE_MAX: Duration = Duration::from_mins(3);
+
+/// Waits until no payment is open and the audit finds nothing that lags.
+pub fn wait_until_settled(dir: &Path) -> Value {
+    let give_up_at = Instant::now() + SETTLE_MAX;
+    loop {
+        let ended = run(dir, &["audit", "--settled", "--json"]);
+        let report = ended.json();
+        let is_open = |name: &str| report["totals"][name] != json!(0);
+        let open =
+            ["orders PAYMENT_PENDING", "orders CANCEL_PENDING", "refund pending"].into_iter().any(is_open);
+        if ended.code == 0 && !open && report["checked"]["open payments"] == json!(0) {
+            return report;
+        }
+        assert!(Instant::now() < give_up_at, "not settled: {report}");
+        std::thread::sleep(Duration::from_millis(300)); // tidy: sleep between looks at a shop that settles
+    }
 }
 
 /// Runs a command with `input` on its standard input.

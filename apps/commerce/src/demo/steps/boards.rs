@@ -52,7 +52,7 @@ pub async fn today(walk: &mut Walk<'_>) -> Result<Told, Failure> {
         product_id: number(item, "/productId"),
         name: text(item, "/name").to_owned(),
         price: number(item, "/price"),
-        score: item["score"].to_string(),
+        score: tenths(number(item, "/score")),
     };
     let places: Vec<_> = items.iter().map(place).collect();
     let ascending = places.iter().zip(1..).all(|(place, rank)| place.rank == rank);
@@ -63,6 +63,11 @@ pub async fn today(walk: &mut Walk<'_>) -> Result<Told, Failure> {
     };
     walk.keep_ranking(places);
     Ok(Told::same("200, places from 1 on", format!("{}, {came}", answer.outcome())))
+}
+
+/// The score of the board of everything, which is kept in tenths.
+fn tenths(score: i64) -> String {
+    format!("{}.{}", score / 10, score % 10)
 }
 
 pub async fn audit(walk: &mut Walk<'_>) -> Result<Told, Failure> {
