@@ -217,7 +217,7 @@ const BREAKS: &[Break] = &[
     ),
     (
         "a live order of a voided kind",
-        &[1, 2, 3],
+        &[1, 2, 3, 6],
         &["UPDATE orders SET status = 'EXPIRED' WHERE status = 'PAYMENT_PENDING'"],
     ),
     ("a coupon USED by nobody", &[4], &["UPDATE issued_coupons SET status = 'USED' WHERE status = 'USABLE'"]),
@@ -252,6 +252,22 @@ const BREAKS: &[Break] = &[
     ("an issued count", &[4], &["UPDATE coupons SET issued_count = issued_count + 1"]),
     ("a coupon that is gone", &[4], &["DELETE FROM coupons"]),
     ("a check that is gone", &[6], &["DELETE FROM payment_checks"]),
+    (
+        "a duplicate capture without a refund",
+        &[3],
+        &["UPDATE payments SET duplicates = '[[\"K9\",false]]' WHERE gateway_key = 'key-paid'"],
+    ),
+    (
+        "a refund that nobody visits",
+        &[3, 6],
+        &["INSERT INTO refunds SELECT id, 'K9', 'r', card_part, 'PENDING', 0, NULL FROM payments \
+           WHERE gateway_key = 'key-paid'"],
+    ),
+    (
+        "a card number that nobody needs",
+        &[6],
+        &["INSERT INTO card_vault SELECT id, x'00' FROM payments WHERE gateway_key = 'key-paid'"],
+    ),
     ("a check too late", &[6], &["UPDATE payment_checks SET next_check_at = next_check_at + 600000001"]),
 ];
 

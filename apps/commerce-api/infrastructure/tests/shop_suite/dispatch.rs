@@ -278,6 +278,23 @@ async fn an_order_that_expired_unpaid_is_not_revived_by_a_late_capture() {
 }
 
 #[tokio::test]
+async fn after_a_day_away_the_gateway_is_asked_before_anything_is_sent() {
+    at_a_till(|till| async move {
+        till.gateway.next(&[Meets::AnswerLost]);
+        let order = till.place(0).await;
+        till.step().await;
+        till.gateway.capture();
+        // Nobody worked: no dispatcher, and no expiry. The gateway has forgotten the key by now.
+        till.later(25 * HOUR);
+        till.step().await;
+        assert_eq!(till.state(&order).await, "PAID/SUCCESS");
+        assert_eq!(till.gateway.charges().len(), 1);
+        till.is_settled().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_refund_that_fails_for_an_hour_is_made_once_it_can_be() {
     at_a_till(|till| async move {
         let order = till.place(3_000).await;
