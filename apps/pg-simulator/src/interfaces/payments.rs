@@ -27,7 +27,7 @@ const KEY_BYTES_MAX: usize = 255;
 const HANG_MAX: Duration = Duration::from_mins(2);
 
 /// How long an early callback is waited for: not longer than a client waits for its answer.
-const EARLY_MAX: Duration = Duration::from_secs(1);
+const EARLY_MAX: Duration = Duration::from_millis(1_500);
 
 /// What the client gets of a payment that was worked on.
 enum Reply {
