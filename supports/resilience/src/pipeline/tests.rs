@@ -168,10 +168,13 @@ async fn a_timeout_gives_the_slot_and_the_permit_back() {
 async fn a_deadline_bounds_attempts_and_waits_together() {
     let pipeline = pipeline(BulkheadOptions::default());
     let began = Instant::now();
-    let backend = Backend::new(vec![None, None, None]);
-    let end = within(began + ms(2_500), call(&pipeline, &backend)).await;
+    let backend = Backend::new(vec![None; 6]);
+    let end = within(began + ms(1_500), call(&pipeline, &backend)).await;
+    assert_eq!((end, began.elapsed()), (Err(CallError::TimedOut(ms(1_500))), ms(1_500)));
+    let began = Instant::now();
+    let end = within(began + ms(5_500), call(&pipeline, &backend)).await;
     assert!(matches!(end, Err(CallError::TimedOut(_))), "{end:?}");
-    assert!(began.elapsed() <= ms(2_500), "{:?}", began.elapsed());
+    assert!(began.elapsed() > ms(3_500) && began.elapsed() <= ms(5_500), "{:?}", began.elapsed());
     let sent = backend.sent();
     assert_eq!(within(began, call(&pipeline, &backend)).await, Err(NotPermitted::DeadlinePassed.into()));
     assert_eq!(backend.sent(), sent);

@@ -15,7 +15,9 @@ fn half_open_lets_through_as_many_as_permitted() {
     let refusal = bench.breaker.try_acquire().unwrap_err();
     let expected = NotPermitted::BreakerOpen { breaker: "charge".into(), state: HalfOpen, retry_after: None };
     assert_eq!(refusal, expected);
-    drop(permits);
+    let [answered, _waits] = permits;
+    answered.settle(Verdict::success());
+    assert!(bench.breaker.try_acquire().is_err(), "a result takes the place of its permit");
 }
 
 #[test]
