@@ -65,6 +65,9 @@ pub enum Failure {
     /// The simulated gateway does not start.
     #[error(transparent)]
     Simulator(#[from] pg_simulator::StartError),
+    /// What the collector counted cannot be read.
+    #[error("what the collector has counted cannot be read")]
+    Facts(#[from] commerce_collector::audit::FactsError),
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -116,11 +119,19 @@ impl Failure {
                     | StartError::DataDir { .. }
                     | StartError::Config(_)
             ),
+            Self::Collector(error) => matches!(
+                error,
+                commerce_collector::StartError::PortTaken { .. }
+                    | commerce_collector::StartError::Bind { .. }
+            ),
+            Self::Simulator(error) => matches!(
+                error,
+                pg_simulator::StartError::PortTaken { .. } | pg_simulator::StartError::Bind { .. }
+            ),
             Self::Account(error) => !matches!(error, AccountError::Storage(_)),
             Self::Storage(_)
             | Self::Database(_)
-            | Self::Collector(_)
-            | Self::Simulator(_)
+            | Self::Facts(_)
             | Self::Shop(_)
             | Self::Io { .. }
             | Self::Task(_) => false,
