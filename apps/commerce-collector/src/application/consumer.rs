@@ -134,6 +134,8 @@ impl Consumer {
             tokio::pin!(assigned);
             let partition = loop {
                 tokio::select! {
+                    // In a fixed order, so that a simulated run repeats; none of them is ever ready for long.
+                    biased;
                     _ = stop.wait_for(|stop| *stop) => return Outcome::Stopped,
                     Some(ended) = tasks.join_next() => {
                         if let Some(outcome) = after(ended) {

@@ -1,5 +1,6 @@
 //! Figures of the collector.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ports::{Collected, Item, Verdict};
@@ -30,13 +31,17 @@ pub fn describe() {
 }
 
 pub(super) fn batch(items: &[Item], collected: Collected, elapsed: Duration) {
+    let mut types: BTreeMap<&'static str, u64> = BTreeMap::new();
     for item in items {
         match &item.verdict {
-            Verdict::Count(event) => metrics::counter!(EVENTS, "type" => event.event_type).increment(1),
+            Verdict::Count(event) => *types.entry(event.event_type).or_default() += 1,
             Verdict::SetAside(cause) => {
                 metrics::counter!(DEAD_LETTERS, "cause" => cause.class).increment(1);
             }
         }
+    }
+    for (event_type, count) in types {
+        metrics::counter!(EVENTS, "type" => event_type).increment(count);
     }
     metrics::counter!(DUPLICATES).increment(collected.duplicates as u64);
     metrics::histogram!(BATCH).record(elapsed);

@@ -65,7 +65,7 @@ impl Projector {
             match self.pass(&mut renew_at_us).await {
                 Ok(()) => in_step_at = started,
                 Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "the boards were not ranked; tried again")
+                    tracing::warn!(error = %Chain(&error), "the boards were not ranked; tried again");
                 }
             }
             metrics::board_age(in_step_at.elapsed());

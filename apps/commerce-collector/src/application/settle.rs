@@ -51,7 +51,8 @@ impl Settler {
     pub async fn settle(&mut self, items: Vec<Item>) -> Result<(), Unsettled> {
         let (admitted, halt) = self.admitted(items);
         let items: Arc<[Item]> = admitted.into();
-        let mut open = vec![0..items.len()];
+        let whole = 0..items.len();
+        let mut open = vec![whole];
         while let Some(range) = open.pop() {
             if range.is_empty() {
                 continue;

@@ -58,10 +58,9 @@ impl BoardStore for SqlCollector {
         let mut days = Vec::with_capacity(rows.len());
         for row in rows {
             let name: String = row.try_get_by_index(0).map_err(orm)?;
-            match Period::parse(&name) {
-                Some(period) => days.push(period.first()),
-                None => tracing::error!(name, "the database holds a period of no known form"),
-            }
+            let period = Period::parse(&name);
+            let period = period.ok_or_else(|| StoreError::Data("a period of no known form".into()))?;
+            days.push(period.first());
         }
         Ok(days)
     }
