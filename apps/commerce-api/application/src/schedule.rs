@@ -103,33 +103,9 @@ impl Scheduler {
         while tasks.join_next().await.is_some() {}
     }
 
-    /// Expires all orders past their deadline; gives back how many. One that cannot be expired does not stand in the way
-    /// of those behind it.
+    /// Expires all orders past their deadline; gives back how many.
     pub async fn expire_overdue(&self) -> Result<u64, StorageError> {
-        let now = self.clock.now();
-        let (mut after, mut expired) = (None, 0);
-        loop {
-            let overdue = self.orders.overdue(now, after, BATCH).await?;
-            let Some(last) = overdue.last().copied() else { return Ok(expired) };
-            after = Some(last);
-            let expiries = overdue.into_iter().map(|(_, order)| self.expire(order));
-            expired += futures::future::join_all(expiries).await.into_iter().sum::<u64>();
-        }
-    }
-
-    /// Expires one order; 1 where it was due.
-    async fn expire(&self, order: OrderId) -> u64 {
-        match self.desk.submit(Submission::internal(CommandKind::Expire { order })).await {
-            Ok(DeskReply::Decided { decision, .. }) => match *decision {
-                Ok(_) => return 1,
-                Err(Refusal::NotDue) => {}
-                Err(refusal) => tracing::error!(%order, %refusal, "an overdue order was not expired"),
-            },
-            Ok(_) => {}
-            // The next run finds it again.
-            Err(error) => tracing::warn!(%order, %error, "an overdue order was not expired"),
-        }
-        0
+        expire_overdue(&self.desk, &*self.orders, &*self.clock).await
     }
 
     /// Deletes what has expired, in bounded statements, until nothing is left.
@@ -161,6 +137,39 @@ impl Scheduler {
             }
         }
     }
+}
+
+/// Expires all orders past their deadline; gives back how many. One that cannot be expired does not stand in the way of
+/// those behind it.
+pub async fn expire_overdue(
+    desk: &OrderDesk,
+    orders: &dyn OrderQueries,
+    clock: &dyn Clock,
+) -> Result<u64, StorageError> {
+    let now = clock.now();
+    let (mut after, mut expired) = (None, 0);
+    loop {
+        let overdue = orders.overdue(now, after, BATCH).await?;
+        let Some(last) = overdue.last().copied() else { return Ok(expired) };
+        after = Some(last);
+        let expiries = overdue.into_iter().map(|(_, order)| expire(desk, order));
+        expired += futures::future::join_all(expiries).await.into_iter().sum::<u64>();
+    }
+}
+
+/// Expires one order; 1 where it was due.
+async fn expire(desk: &OrderDesk, order: OrderId) -> u64 {
+    match desk.submit(Submission::internal(CommandKind::Expire { order })).await {
+        Ok(DeskReply::Decided { decision, .. }) => match *decision {
+            Ok(_) => return 1,
+            Err(Refusal::NotDue) => {}
+            Err(refusal) => tracing::error!(%order, %refusal, "an overdue order was not expired"),
+        },
+        Ok(_) => {}
+        // The next run finds it again.
+        Err(error) => tracing::warn!(%order, %error, "an overdue order was not expired"),
+    }
+    0
 }
 
 fn ticks(every: Duration) -> tokio::time::Interval {

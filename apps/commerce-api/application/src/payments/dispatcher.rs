@@ -91,6 +91,10 @@ impl PaymentDispatcher {
             }
             let idle = if visits.is_empty() { self.idle().await } else { self.options.poll_every };
             tokio::select! {
+                // In a fixed order, so that a simulated run repeats; what could always be ready comes last.
+                biased;
+                () = told(&mut stop) => break,
+                _ = measure.tick() => self.measure().await,
                 Some(first) = visits.next() => {
                     let mut done = vec![first];
                     while let Some(Some(next)) = visits.next().now_or_never() {
@@ -100,8 +104,6 @@ impl PaymentDispatcher {
                 }
                 () = due.raised() => {}
                 () = tokio::time::sleep(idle) => {}
-                _ = measure.tick() => self.measure().await,
-                () = told(&mut stop) => break,
             }
         }
         self.release(visits.collect().await).await;

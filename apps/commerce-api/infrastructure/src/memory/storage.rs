@@ -212,6 +212,13 @@ impl MemoryStorage {
         locked(&self.shared.tables).outbox.committed().values().cloned().collect()
     }
 
+    /// Events to publish that were written after the one with this number, with their numbers.
+    pub fn outbox_after(&self, number: i64) -> Vec<(i64, OutboxRecord)> {
+        let tables = locked(&self.shared.tables);
+        let later = tables.outbox.committed().range(number.saturating_add(1)..);
+        later.map(|(number, record)| (*number, record.clone())).collect()
+    }
+
     /// Answers under idempotency keys.
     pub fn answers(&self) -> BTreeMap<IdempotencyScope, StoredAnswer> {
         let tables = locked(&self.shared.tables);
