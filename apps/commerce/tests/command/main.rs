@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod audit_events;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod kill_mixed;
