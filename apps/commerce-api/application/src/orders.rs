@@ -53,13 +53,17 @@ impl Orders {
         self.desk.submit(Submission { card: Some(cipher.seal(number)), ..submission }).await
     }
 
-    /// Places an order for the caller.
+    /// Places an order for the caller that points pay.
     pub async fn place(
         &self,
         caller: &Caller,
         keyed: KeyedRequest,
         order: PlaceOrder,
     ) -> Result<DeskReply, SubmitError> {
+        if order.payment.card.is_some() {
+            tracing::error!("an order by card was refused: it came without the card's number");
+            return Err(SubmitError::Failed);
+        }
         self.desk.submit(caller.submission(CommandKind::Place(order), keyed, None)).await
     }
 

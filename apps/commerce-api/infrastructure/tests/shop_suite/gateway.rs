@@ -77,6 +77,11 @@ impl ScriptedGateway {
         self.books.lock().unwrap().next.extend(meets);
     }
 
+    /// The next charge meets this; later ones are answered.
+    pub fn only(&self, meets: Meets) {
+        self.books.lock().unwrap().next = [meets].into();
+    }
+
     /// Decides every transaction that is pending.
     pub fn decide(&self, state: &TransactionState) {
         let mut books = self.books.lock().unwrap();
