@@ -82,6 +82,20 @@ fn what_the_banner_says_to_try_works_when_pasted() {
 }
 
 #[test]
+fn a_shop_that_is_stopped_has_counted_what_it_accepted() {
+    let dir = DataDir::new();
+    // Batches wait long to become full: without being waited for, the last ones would not be counted.
+    let up = Up::start_with(dir.path(), &[("COMMERCE_COLLECTOR__FLUSH_MS", "900")]);
+    let url = up.url();
+    let load =
+        ["load", "--url", &url, "--products", "3", "--orders", "200", "--buyers", "4", "--connections", "8"];
+    run(dir.path(), &load).expect(0);
+    let (code, said) = up.terminate();
+    assert_eq!(code, 0, "{said}");
+    run(dir.path(), &["audit", "--settled"]).expect(0);
+}
+
+#[test]
 fn an_account_made_beside_a_running_shop_can_log_in() {
     let dir = DataDir::new();
     let up = Up::start(dir.path());
