@@ -86,8 +86,8 @@ async fn without_a_collector_every_board_is_empty() {
 async fn boards_have_names_and_prices_and_leave_out_what_is_not_in_the_catalogue() {
     let (shop, admin) = shop_with(3).await;
     let change = json!({"status": "STOPPED"});
-    let stop = shop.call("PATCH", "/api/v1/products/2").by(&admin).if_match("\"v1\"").json(&change);
-    stop.send().await.expect(200);
+    let off_sale = shop.call("PATCH", "/api/v1/products/2").by(&admin).if_match("\"v1\"").json(&change);
+    off_sale.send().await.expect(200);
     publish(
         &shop,
         "D20270115",

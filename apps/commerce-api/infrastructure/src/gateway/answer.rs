@@ -60,30 +60,30 @@ fn shortened(text: &str) -> String {
 }
 
 /// A transaction as a list or the answer to a charge shows it.
-pub(super) fn summary(summary: gateway::TransactionSummary) -> Result<TransactionSummary, Fault> {
+pub(super) fn summary(summary: &gateway::TransactionSummary) -> Result<TransactionSummary, Fault> {
     let key = key(&summary.transaction_key)?;
     Ok(TransactionSummary { key, state: state(summary.status, summary.reason.as_deref()) })
 }
 
 /// The transactions under `reference`, newest first.
 pub(super) fn summaries(
-    list: gateway::Transactions,
+    list: &gateway::Transactions,
     reference: &str,
 ) -> Result<Vec<TransactionSummary>, Fault> {
     if list.order_id != reference {
         return Err(Fault::Unknown("the list is of another reference".to_owned()));
     }
-    list.transactions.into_iter().map(summary).collect()
+    list.transactions.iter().map(summary).collect()
 }
 
 /// A transaction in full, asked for by `asked`.
-pub(super) fn transaction(found: gateway::Transaction, asked: &str) -> Result<GatewayTransaction, Fault> {
+pub(super) fn transaction(found: &gateway::Transaction, asked: &str) -> Result<GatewayTransaction, Fault> {
     if found.transaction_key != asked {
         return Err(Fault::Unknown("the answer is of another transaction".to_owned()));
     }
     let key = key(&found.transaction_key)?;
     let state = state(found.status, found.reason.as_deref());
-    Ok(GatewayTransaction { key, reference: found.order_id.into(), amount: found.amount, state })
+    Ok(GatewayTransaction { key, reference: found.order_id.as_str().into(), amount: found.amount, state })
 }
 
 fn key(text: &str) -> Result<Arc<str>, Fault> {
@@ -117,7 +117,7 @@ mod tests {
     fn read(status: u16, body: &str) -> Result<TransactionSummary, Fault> {
         let status = StatusCode::from_u16(status).unwrap();
         let answer = Answer { status, body: Bytes::from(body.to_owned()) };
-        data(&answer).and_then(summary)
+        data(&answer).and_then(|data| summary(&data))
     }
 
     fn with_data(data: &str) -> String {
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn an_answer_about_something_else_is_none() {
         let list = gateway::Transactions { order_id: "a".to_owned(), transactions: Vec::new() };
-        assert!(summaries(list.clone(), "a").is_ok() && summaries(list, "b").is_err());
+        assert!(summaries(&list, "a").is_ok() && summaries(&list, "b").is_err());
         let found = gateway::Transaction {
             transaction_key: "k".to_owned(),
             order_id: "a".to_owned(),
@@ -200,7 +200,7 @@ mod tests {
             status: TransactionStatus::Success,
             reason: None,
         };
-        assert!(transaction(found.clone(), "other").is_err());
-        assert_eq!(transaction(found, "k").unwrap().amount, -1);
+        assert!(transaction(&found, "other").is_err());
+        assert_eq!(transaction(&found, "k").unwrap().amount, -1);
     }
 }

@@ -115,7 +115,7 @@ impl PaymentGateway for HttpGateway {
         } else {
             (Repeat::Unsafe, request)
         };
-        let read = |answer: &Answer| answer::data(answer).and_then(answer::summary);
+        let read = |answer: &Answer| answer::data(answer).and_then(|data| answer::summary(&data));
         match self.ask(("charge", repeat), request, read).await {
             // It may refuse the repetition of what it recorded, such as another body under a known key.
             Err(fault @ Fault::Refused { .. }) if self.knows(charge.payment).await => {
@@ -129,7 +129,7 @@ impl PaymentGateway for HttpGateway {
         let request = self.transport.request(Method::GET, &["api", "v1", "payments", key]);
         let read = |answer: &Answer| {
             let found: Transaction = answer::data(answer)?;
-            answer::transaction(found, key).map(Some)
+            answer::transaction(&found, key).map(Some)
         };
         or_unknown_there(self.ask(("find", Repeat::Question), request, read).await, || None)
     }
@@ -138,7 +138,7 @@ impl PaymentGateway for HttpGateway {
         let reference = payment.to_string();
         let request = self.transport.request(Method::GET, &["api", "v1", "payments"]);
         let request = request.query(&[("orderId", &reference)]);
-        let read = |answer: &Answer| answer::summaries(answer::data(answer)?, &reference);
+        let read = |answer: &Answer| answer::summaries(&answer::data(answer)?, &reference);
         or_unknown_there(self.ask(("list", Repeat::Question), request, read).await, Vec::new)
     }
 
@@ -167,7 +167,7 @@ impl PaymentGateway for HttpGateway {
         let reference = payment.to_string();
         let segments = ["api", "v1", "references", &reference, "void"];
         let request = self.transport.request(Method::POST, &segments);
-        let read = |answer: &Answer| answer::summaries(answer::data(answer)?, &reference);
+        let read = |answer: &Answer| answer::summaries(&answer::data(answer)?, &reference);
         Ok(self.ask(("void", Repeat::Effect), request, read).await?)
     }
 }

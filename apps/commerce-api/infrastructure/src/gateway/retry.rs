@@ -52,7 +52,7 @@ pub(super) enum Next {
 /// The attempts of one call so far.
 pub(super) struct Attempts {
     repeat: Repeat,
-    attempts_max: u32,
+    max: u32,
     first: Duration,
     made: u32,
     /// The first failure after which an effect may have happened.
@@ -60,9 +60,9 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// None yet; at most `attempts_max`, the second one about `first` after the first.
-    pub(super) const fn new(repeat: Repeat, attempts_max: u32, first: Duration) -> Self {
-        Self { repeat, attempts_max, first, made: 0, open: None }
+    /// None yet; at most `max`, the second one about `first` after the first.
+    pub(super) const fn new(repeat: Repeat, max: u32, first: Duration) -> Self {
+        Self { repeat, max, first, made: 0, open: None }
     }
 
     /// Takes note of an attempt that failed.
@@ -78,7 +78,7 @@ impl Attempts {
         if self.repeat == Repeat::Effect && matches!(fault, Fault::Unknown(_)) {
             self.open.get_or_insert_with(|| fault.clone());
         }
-        if may_repeat && self.made < self.attempts_max {
+        if may_repeat && self.made < self.max {
             Next::Again(wait(self.first, self.made, random()))
         } else {
             Next::End(self.open.take().unwrap_or(fault))
@@ -126,7 +126,7 @@ mod tests {
             let Next::Again(wait) = attempts.failed(unknown()) else { panic!("no repetition") };
             assert!((base * 3 / 4..=base * 5 / 4).contains(&wait.as_millis()), "{wait:?}");
         }
-        assert!(longest_wait(Duration::from_secs(60), u32::MAX) > Duration::from_secs(60));
+        assert!(longest_wait(Duration::from_mins(1), u32::MAX) > Duration::from_mins(1));
     }
 
     #[test]

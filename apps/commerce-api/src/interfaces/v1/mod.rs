@@ -32,23 +32,22 @@ type Routes = OpenApiRouter<Shared>;
 
 /// Every route.
 pub fn router() -> Routes {
-    [
-        users::routes(),
-        sessions::routes(),
-        points::routes(),
-        brands::routes(),
-        products::routes(),
-        rankings::routes(),
-        stock_movements::routes(),
-        likes::routes(),
-        coupons::routes(),
-        orders::routes(),
-        payments::routes(),
-        callback::routes(),
-        admin::routes(),
-        admin_payments::routes(),
-        demo::routes(),
-    ]
-    .into_iter()
-    .fold(Routes::with_openapi(docs::frame()), Routes::merge)
+    let parts: [fn() -> Routes; 15] = [
+        users::routes,
+        sessions::routes,
+        points::routes,
+        brands::routes,
+        products::routes,
+        rankings::routes,
+        stock_movements::routes,
+        likes::routes,
+        coupons::routes,
+        orders::routes,
+        payments::routes,
+        callback::routes,
+        admin::routes,
+        admin_payments::routes,
+        demo::routes,
+    ];
+    parts.into_iter().fold(Routes::with_openapi(docs::frame()), |all, part| all.merge(part()))
 }

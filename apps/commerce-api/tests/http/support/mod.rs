@@ -57,6 +57,7 @@ pub fn secret(key: &[u8]) -> Secret {
 
 /// What a shop allows.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub struct Mode {
     pub demo: bool,
     pub customers_may_charge: bool,
