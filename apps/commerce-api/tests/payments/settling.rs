@@ -185,6 +185,25 @@ async fn what_is_stuck_is_listed_and_given_back_by_hand() {
 }
 
 #[tokio::test]
+async fn calls_to_the_gateway_and_open_payments_are_measured() {
+    let world = World::open(Capabilities::ALL, Faults::default()).await;
+    let shopper = world.shopper().await;
+    let order = world.order(&shopper, APPROVED).await;
+    world.until(&shopper, &order, "PAID", "SUCCESS").await;
+    let metrics = world.metrics().await;
+    for series in [
+        "commerce_gateway_calls_total{call=\"charge\",result=\"ok\"}",
+        "commerce_gateway_call_seconds_count{call=\"charge\"}",
+        "commerce_payments_open{state=\"PROCESSING\"}",
+        "commerce_outbox_rows",
+    ] {
+        assert!(metrics.lines().any(|line| line.starts_with(series)), "{series} is not in {metrics}");
+    }
+    assert!(!metrics.contains("9814"));
+    world.settles().await;
+}
+
+#[tokio::test]
 async fn what_happens_to_an_order_is_published() {
     let world = World::open(Capabilities::ALL, Faults::default()).await;
     let shopper = world.shopper().await;

@@ -220,6 +220,12 @@ impl World {
         (summary["captured"].as_i64().unwrap(), summary["refunded"].as_i64().unwrap())
     }
 
+    /// What the app measures.
+    pub async fn metrics(&self) -> String {
+        let answer = self.client.get(self.api("/actuator/prometheus")).send().await.unwrap();
+        answer.error_for_status().unwrap().text().await.unwrap()
+    }
+
     /// The audit is clean, and no file of the shop has a card number in it.
     pub async fn settles(mut self) {
         let audit = self.shop.as_ref().unwrap().audit.clone();
