@@ -125,6 +125,7 @@ fn describe() {
     describe_gateway_metrics();
     relay::describe_metrics();
     describe_view_metrics();
+    commerce_bus::describe_metrics();
     describe_callback_metrics();
 }
 
