@@ -57,7 +57,6 @@ impl Apps {
         let collector = Collector::open(collector_options(settings), clock.as_ref()).await?;
         let authenticator = Arc::new(SessionAuthenticator::new(platform.accounts.clone()));
         let api = Running::start(platform, &config, Some(bus.clone()))?;
-        commerce_bus::describe_metrics();
         let collector = commerce_collector::Running::start(collector, bus, authenticator, clock)?;
         Ok(Self { simulator, log, api, collector })
     }

@@ -115,6 +115,7 @@ pub enum Command {
 
 /// `up`.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_field_names, reason = "they are the flags")]
 pub struct Up {
     /// TCP port of the API; 0 takes a free one [default: 8080]
     // The same argument as the common one, whose value it sets; as the two below.

@@ -1,5 +1,6 @@
 //! The data directory: made for its owner only, and used by one `up` at a time.
 
+use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::net::SocketAddr;
@@ -124,7 +125,8 @@ impl UpLock {
         let mut text =
             format!("pid {}\napi {}\ncollector {}\n", std::process::id(), apps.api, apps.collector);
         if let Some(gateway) = apps.gateway {
-            text.push_str(&format!("gateway {gateway}\n"));
+            // Writing into a text does not fail.
+            let _ = writeln!(text, "gateway {gateway}");
         }
         self.write(&text)
     }

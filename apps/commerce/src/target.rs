@@ -117,7 +117,7 @@ async fn start(settings: &mut Settings) -> Result<Own, Failure> {
         .map_err(Failure::io("no temporary directory can be made"))?;
     let sources = Sources { environment: Sources::process_environment(), ..Sources::default() };
     *settings = settings::load(&sources)?.settings;
-    settings.api.data_dir = dir.path().to_owned();
+    dir.path().clone_into(&mut settings.api.data_dir);
     settings.api.api.bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
     settings.api.api.port = 0;
     settings.api.database.durable = true;

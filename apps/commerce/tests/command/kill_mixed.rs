@@ -203,22 +203,26 @@ fn a_platform_killed_in_the_middle_of_everything_settles_everything() {
     assert_eq!(code, 0, "{said}");
     run(dir.path(), &["audit", "--settled"]).expect(0);
     no_card_in_the_clear(dir.path(), &logs, "at the end");
-    assert_eq!(rows_of(dir.path(), &["card_vault", "payment_checks", "outbox"]), [0, 0, 0]);
+    let left = [
+        "SELECT COUNT(*) AS n FROM card_vault",
+        "SELECT COUNT(*) AS n FROM payment_checks",
+        "SELECT COUNT(*) AS n FROM outbox",
+    ];
+    assert_eq!(counts_of(dir.path(), &left), [0, 0, 0]);
     println!("{cut_off} requests were cut off; statuses {kinds:?}");
     assert!(cut_off > ROUNDS, "the kills came too late to prove anything: {cut_off}");
 }
 
-/// How many rows these tables of the shop have.
-fn rows_of<const N: usize>(dir: &Path, tables: &[&str; N]) -> [i64; N] {
+/// What these statements count in the shop's database.
+fn counts_of<const N: usize>(dir: &Path, statements: &[&'static str; N]) -> [i64; N] {
     use commerce_database::{Database, SqliteOptions};
     use sea_orm::ConnectionTrait as _;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let database = Database::open_sqlite(SqliteOptions::new(dir.join("commerce.sqlite"))).await.unwrap();
         let mut counts = [0; N];
-        for (count, table) in counts.iter_mut().zip(tables) {
-            let sql = format!("SELECT COUNT(*) AS n FROM {table}");
-            let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, sql);
+        for (count, sql) in counts.iter_mut().zip(statements) {
+            let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, *sql);
             let row = database.reader().query_one_raw(statement).await.unwrap().unwrap();
             *count = row.try_get("", "n").unwrap();
         }

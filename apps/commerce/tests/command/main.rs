@@ -1,9 +1,9 @@
 //! The real `commerce` binary, run as people run it.
 
 #[cfg(test)]
-mod backup;
-#[cfg(test)]
 mod audit_events;
+#[cfg(test)]
+mod backup;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]

@@ -27,7 +27,7 @@ fn password(name: &str) -> String {
 pub async fn log_in(walk: &mut Walk<'_>) -> Result<Told, Failure> {
     let body = json!({ "loginId": walk.name, "password": password(&walk.name) });
     let answer = walk.ask_as(Call::post("/api/v1/sessions", bytes(&body))).await?;
-    walk.token = answer.body["token"].as_str().unwrap_or_default().to_owned();
+    answer.body["token"].as_str().unwrap_or_default().clone_into(&mut walk.token);
     Ok(Told::same("201 CUSTOMER", format!("{} {}", answer.outcome(), answer.text("/role"))))
 }
 
@@ -76,7 +76,7 @@ pub async fn like(walk: &mut Walk<'_>) -> Result<Told, Failure> {
 pub async fn get_coupon(walk: &mut Walk<'_>) -> Result<Told, Failure> {
     let (path, key) = (format!("/api/v1/coupons/{}/issues", walk.coupon), walk.key());
     let answer = walk.ask(Call::post(&path, Bytes::new()).key(&key)).await?;
-    walk.issued = answer.text("/id").to_owned();
+    answer.text("/id").clone_into(&mut walk.issued);
     let another_key = walk.key();
     let again = walk.ask(Call::post(&path, Bytes::new()).key(&another_key)).await?;
     Ok(Told::same(
