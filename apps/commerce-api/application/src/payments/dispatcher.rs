@@ -84,29 +84,38 @@ impl PaymentDispatcher {
         let mut due = self.desk.payments_due().listen();
         let mut measure = tokio::time::interval(self.options.measure_every);
         let mut visits = FuturesUnordered::new();
+        let mut done = Vec::new();
         loop {
+            while !done.is_empty() {
+                let over = std::mem::take(&mut done);
+                beside(&mut visits, &mut done, self.release(over)).await;
+            }
             let free = self.options.concurrency.saturating_sub(visits.len());
             if free > 0 {
-                visits.extend(self.claimed(free).await.into_iter().map(|check| self.visited(check)));
+                let claimed = beside(&mut visits, &mut done, self.claimed(free)).await;
+                visits.extend(claimed.into_iter().map(|check| self.visited(check)));
+            }
+            if !done.is_empty() {
+                continue;
             }
             let idle = if visits.is_empty() { self.idle().await } else { self.options.poll_every };
             tokio::select! {
                 // In a fixed order, so that a simulated run repeats; what could always be ready comes last.
                 biased;
                 () = told(&mut stop) => break,
-                _ = measure.tick() => self.measure().await,
+                _ = measure.tick() => beside(&mut visits, &mut done, self.measure()).await,
                 Some(first) = visits.next() => {
-                    let mut done = vec![first];
+                    done.push(first);
                     while let Some(Some(next)) = visits.next().now_or_never() {
                         done.push(next);
                     }
-                    self.release(done).await;
                 }
                 () = due.raised() => {}
                 () = tokio::time::sleep(idle) => {}
             }
         }
-        self.release(visits.collect().await).await;
+        done.extend(visits.collect::<Vec<_>>().await);
+        self.release(done).await;
     }
 
     /// One pass: visits what is due, at most as many as it visits at once; gives back how many.
@@ -194,6 +203,23 @@ impl PaymentDispatcher {
     pub(super) async fn visit_soon(&self, payment: PaymentId) -> Result<(), StorageError> {
         let at = self.clock.now().plus(self.options.backoff_first);
         self.checks.hasten(payment, at, None).await
+    }
+}
+
+/// Waits for `work` while the visits go on, and keeps those that end meanwhile. A visit may be next in the queue of the
+/// database: left alone it would never take its turn, and `work` would wait behind it for ever.
+async fn beside<R>(
+    visits: &mut FuturesUnordered<impl Future<Output = Visited>>,
+    done: &mut Vec<Visited>,
+    work: impl Future<Output = R>,
+) -> R {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            Some(visited) = visits.next() => done.push(visited),
+        }
     }
 }
 
