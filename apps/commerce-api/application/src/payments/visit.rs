@@ -323,8 +323,16 @@ impl Visit<'_> {
         Ok(Next::Done)
     }
 
-    /// Gives back what is due. A gateway that cannot leaves it open, where it is listed as stuck.
+    /// Gives back what is due, and looks for what else was captured: who heard of it while a refund was due could only
+    /// have the payment visited, and once all is given back nobody visits it any more.
     async fn refund(&self) -> Visiting<Next> {
+        let next = self.give_all_back().await;
+        self.look_for_duplicates().await?;
+        next
+    }
+
+    /// Gives back what is due. A gateway that cannot leaves it open, where it is listed as stuck.
+    async fn give_all_back(&self) -> Visiting<Next> {
         if !self.dispatcher.gateway.abilities().refund {
             if self.check.tries == 0 {
                 let payment = self.payment().id;
