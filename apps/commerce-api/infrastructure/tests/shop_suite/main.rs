@@ -13,6 +13,7 @@ mod gateway;
 mod locks;
 mod schedule;
 mod shop;
+mod simulated;
 mod till;
 mod unit_of_work;
 mod whole;

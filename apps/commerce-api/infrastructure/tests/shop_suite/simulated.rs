@@ -1,0 +1,135 @@
+//! What the simulation found, each as a test of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use commerce_api_application::payments::{DispatchOptions, PaymentDispatcher};
+use commerce_api_application::ports::{
+    Charge, ChargeError, Clock as _, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway,
+    TransactionSummary,
+};
+use commerce_api_domain::*;
+use tokio::sync::{Semaphore, watch};
+
+use crate::gateway::{Meets, ScriptedGateway};
+use crate::shop::*;
+use crate::till::*;
+
+#[tokio::test]
+async fn a_second_capture_is_found_although_a_refund_is_due() {
+    for refund in [true, false] {
+        let abilities = GatewayAbilities { idempotency: false, refund, ..GatewayAbilities::ALL };
+        on_every_storage(|shop| async {
+            let till = Till::open(shop, abilities).await;
+            till.gateway.next(&[Meets::RecordedTwice]);
+            let order = till.place(0).await;
+            till.step().await;
+            till.cancel(&order).await;
+            till.gateway.capture();
+            till.called_back("evt-1", &till.gateway.transactions()[0]).await;
+            assert_eq!(till.state(&order).await, "CANCELED/REFUND_PENDING");
+            till.work_for(Duration::from_hours(1)).await;
+            assert_eq!(till.payment(&order).await.duplicates.len(), 1, "the other capture is known");
+            if refund {
+                assert_eq!(till.gateway.refunds().len(), 2);
+                till.is_settled().await;
+            } else {
+                assert_eq!(till.open_payments().await, [order.payment.id]);
+                till.is_sound().await;
+            }
+        })
+        .await;
+    }
+}
+
+/// A gateway whose answer to a question waits until it is let go.
+struct Hesitant {
+    inner: Arc<ScriptedGateway>,
+    asked: AtomicUsize,
+    answers: Semaphore,
+}
+
+#[async_trait]
+impl PaymentGateway for Hesitant {
+    fn abilities(&self) -> GatewayAbilities {
+        self.inner.abilities()
+    }
+
+    async fn charge(&self, charge: &Charge) -> Result<TransactionSummary, ChargeError> {
+        self.inner.charge(charge).await
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<GatewayTransaction>, GatewayError> {
+        self.inner.find(key).await
+    }
+
+    async fn find_by_reference(&self, payment: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.answers.acquire().await.unwrap().forget();
+        self.inner.find_by_reference(payment).await
+    }
+
+    async fn refund(&self, key: &str, amount: Money, refund_key: &str) -> Result<(), GatewayError> {
+        self.inner.refund(key, amount, refund_key).await
+    }
+
+    async fn void(&self, payment: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
+        self.inner.void(payment).await
+    }
+}
+
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let reached = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), reached).await.is_ok(), "{what}");
+}
+
+#[tokio::test]
+async fn a_visit_takes_its_turn_at_the_database_while_its_dispatcher_waits_behind_it() {
+    on_every_storage(|shop| async {
+        let till = Till::open(shop, GatewayAbilities::ALL).await;
+        let order = till.place(0).await;
+        till.step().await;
+        till.gateway.capture();
+        till.work_for(Duration::from_mins(1)).await;
+        assert_eq!(till.state(&order).await, "PAID/SUCCESS");
+        let gateway = Arc::new(Hesitant {
+            inner: till.gateway.clone(),
+            asked: AtomicUsize::new(0),
+            answers: Semaphore::new(0),
+        });
+        let dispatcher = PaymentDispatcher::new(
+            till.desk.clone(),
+            till.payments.checks.clone(),
+            gateway.clone(),
+            Arc::new(cipher()),
+            &*till.shop.ids,
+            till.shop.clock.clone(),
+            DispatchOptions { poll_every: Duration::from_millis(5), ..DispatchOptions::default() },
+        );
+        // The visit of a doubted payment ends with a write of its own.
+        till.payments.checks.hasten(order.payment.id, till.shop.clock.now(), None).await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let worker = tokio::spawn(async move { dispatcher.run(stopped).await });
+        eventually("the gateway is asked", async || gateway.asked.load(Ordering::SeqCst) == 1).await;
+        // Somebody writes, so the visit waits for its turn, and then the dispatcher, which looks for more to visit.
+        let unit = till.shop.storage().begin("test").await.unwrap();
+        gateway.answers.add_permits(1);
+        for _ in 0..200 {
+            till.desk.payments_due().raise();
+            tokio::time::sleep(Duration::from_millis(1)).await; // tidy: sleep lets both queue up; the outcome does not rest on it
+        }
+        drop(unit);
+        let checks = async || till.shop.books().await.checks.is_empty();
+        eventually("the visit is done, and nobody waits for ever", checks).await;
+        stop.send(true).unwrap();
+        worker.await.unwrap();
+        till.is_settled().await;
+    })
+    .await;
+}
