@@ -7,13 +7,14 @@ use commerce_api_domain::{CardBrand, Money, PaymentId};
 use commerce_contracts::gateway::{
     CancelRequest, CardType, IDEMPOTENCY_HEADER, PaymentRequest, Refund, Transaction,
 };
+use commerce_resilience::{BreakerRegistry, Pipeline};
 use reqwest::{Method, RequestBuilder};
-use tokio::time::Instant;
 
 use super::answer;
 use super::fault::Fault;
+use super::measured::{UnderWay, not_begun};
 use super::options::{GatewayOptions, GatewaySetupError};
-use super::retry::{Attempts, Next, Repeat};
+use super::pipelines::{Pipelines, Repeat};
 use super::transport::{Answer, Transport};
 
 /// Why the gateway is asked to give a capture back, in its books.
@@ -22,6 +23,8 @@ const REFUND_REASON: &str = "order canceled";
 /// A gateway over HTTP.
 pub struct HttpGateway {
     transport: Transport,
+    pipelines: Pipelines,
+    breakers: BreakerRegistry,
     options: GatewayOptions,
 }
 
@@ -34,38 +37,35 @@ impl std::fmt::Debug for HttpGateway {
 impl HttpGateway {
     /// The gateway that `options` name. Nothing is sent.
     pub fn new(options: GatewayOptions) -> Result<Self, GatewaySetupError> {
-        Ok(Self { transport: Transport::new(&options)?, options })
+        let breakers = BreakerRegistry::default();
+        let pipelines = Pipelines::new(&options, &breakers)?;
+        Ok(Self { transport: Transport::new(&options)?, pipelines, breakers, options })
+    }
+
+    /// Its breakers: `gateway-charge`, `gateway-query`, `gateway-refund`.
+    pub fn breakers(&self) -> BreakerRegistry {
+        self.breakers.clone()
     }
 
     /// Sends a request until it has an answer or must not be repeated; `call` is its name in metrics.
     async fn ask<T>(
         &self,
+        pipeline: &Pipeline,
         (call, repeat): (&'static str, Repeat),
         request: RequestBuilder,
-        read: impl Fn(&Answer) -> Result<T, Fault> + Send,
+        read: impl Fn(&Answer) -> Result<T, Fault> + Send + Sync,
     ) -> Result<T, Fault> {
-        let mut attempts = Attempts::new(repeat, self.options.attempts_max, self.options.retry_first);
-        loop {
-            let started_at = Instant::now();
-            let again =
-                request.try_clone().ok_or_else(|| Fault::NotSent("the request cannot be made".to_owned()));
-            let end = match again {
-                Ok(request) => self.transport.send(request).await.and_then(|answer| read(&answer)),
-                Err(fault) => Err(fault),
+        let attempt = || async {
+            let under_way = UnderWay::begin(call);
+            let end = match request.try_clone() {
+                Some(request) => self.transport.send(request).await.and_then(|answer| read(&answer)),
+                None => Err(Fault::NotSent("the request cannot be made".to_owned())),
             };
-            let result = end.as_ref().err().map_or("ok", Fault::name);
-            metrics::counter!("commerce_gateway_calls_total", "call" => call, "result" => result)
-                .increment(1);
-            metrics::histogram!("commerce_gateway_call_seconds", "call" => call).record(started_at.elapsed());
-            let fault = match end {
-                Ok(data) => return Ok(data),
-                Err(fault) => fault,
-            };
-            match attempts.failed(fault) {
-                Next::Again(wait) => tokio::time::sleep(wait).await,
-                Next::End(fault) => return Err(fault),
-            }
-        }
+            under_way.end(&end);
+            end
+        };
+        let end = pipeline.call(&repeat, attempt).await;
+        Ok(end.inspect_err(|error| not_begun(call, error))?)
     }
 
     /// Whether the gateway has something under our reference, or does not say.
@@ -116,7 +116,7 @@ impl PaymentGateway for HttpGateway {
             (Repeat::Unsafe, request)
         };
         let read = |answer: &Answer| answer::data(answer).and_then(|data| answer::summary(&data));
-        match self.ask(("charge", repeat), request, read).await {
+        match self.ask(&self.pipelines.charge, ("charge", repeat), request, read).await {
             // It may refuse the repetition of what it recorded, such as another body under a known key.
             Err(fault @ Fault::Refused { .. }) if self.knows(charge.payment).await => {
                 Err(ChargeError::Unknown(format!("refused, although something is recorded: {fault:?}")))
@@ -131,7 +131,10 @@ impl PaymentGateway for HttpGateway {
             let found: Transaction = answer::data(answer)?;
             answer::transaction(&found, key).map(Some)
         };
-        or_unknown_there(self.ask(("find", Repeat::Question), request, read).await, || None)
+        or_unknown_there(
+            self.ask(&self.pipelines.query, ("find", Repeat::Question), request, read).await,
+            || None,
+        )
     }
 
     async fn find_by_reference(&self, payment: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
@@ -139,7 +142,10 @@ impl PaymentGateway for HttpGateway {
         let request = self.transport.request(Method::GET, &["api", "v1", "payments"]);
         let request = request.query(&[("orderId", &reference)]);
         let read = |answer: &Answer| answer::summaries(&answer::data(answer)?, &reference);
-        or_unknown_there(self.ask(("list", Repeat::Question), request, read).await, Vec::new)
+        or_unknown_there(
+            self.ask(&self.pipelines.query, ("list", Repeat::Question), request, read).await,
+            Vec::new,
+        )
     }
 
     async fn refund(&self, key: &str, amount: Money, refund_key: &str) -> Result<(), GatewayError> {
@@ -157,7 +163,7 @@ impl PaymentGateway for HttpGateway {
                 Err(Fault::Unknown("the refund is of another transaction or amount".to_owned()))
             }
         };
-        Ok(self.ask(("refund", Repeat::Effect), request, read).await?)
+        Ok(self.ask(&self.pipelines.refund, ("refund", Repeat::Effect), request, read).await?)
     }
 
     async fn void(&self, payment: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
@@ -168,6 +174,6 @@ impl PaymentGateway for HttpGateway {
         let segments = ["api", "v1", "references", &reference, "void"];
         let request = self.transport.request(Method::POST, &segments);
         let read = |answer: &Answer| answer::summaries(&answer::data(answer)?, &reference);
-        Ok(self.ask(("void", Repeat::Effect), request, read).await?)
+        Ok(self.ask(&self.pipelines.refund, ("void", Repeat::Effect), request, read).await?)
     }
 }

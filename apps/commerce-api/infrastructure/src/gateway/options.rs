@@ -2,7 +2,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use commerce_api_application::ports::{BoxError, GatewayAbilities};
+use commerce_resilience::RegistryError;
 use reqwest::Url;
+
+use super::pipelines::retry_options;
 
 /// How the gateway is reached and what is expected of it.
 #[derive(Debug, Clone)]
@@ -21,10 +24,46 @@ pub struct GatewayOptions {
     pub call_timeout: Duration,
     /// Calls in all, the first included, where a call may be repeated.
     pub attempts_max: u32,
-    /// About how long the first repetition waits; each later one waits twice as long.
+    /// The longest that the first repetition waits; each later one waits up to twice as long.
     pub retry_first: Duration,
+    /// Repetitions in percent of the calls, beyond a reserve.
+    pub retry_budget_percent: u8,
     /// Calls that may be under way at the same time.
     pub bulkhead_max: usize,
+    /// When calls are not even begun.
+    pub breaker: GatewayBreaker,
+}
+
+/// When the gateway counts as down; for charges, questions and refunds apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GatewayBreaker {
+    /// Calls over which the rates are taken, the last ones.
+    pub window_calls: u32,
+    /// Fewer calls than this give no verdict.
+    pub calls_min: u32,
+    /// Percent of failed calls that opens it.
+    pub failure_rate: u8,
+    /// A call is slow that takes longer.
+    pub slow_call: Duration,
+    /// Percent of slow calls that opens it.
+    pub slow_call_rate: u8,
+    /// How long it stays open.
+    pub open_wait: Duration,
+    /// Calls that then pass, and on whose results it decides.
+    pub half_open_calls: u32,
+}
+
+impl GatewayBreaker {
+    /// 50 % of 5 to 10 calls failed, or 70 % slower than 1 s; then 10 s, then 2 calls decide.
+    pub const DEFAULT: Self = Self {
+        window_calls: 10,
+        calls_min: 5,
+        failure_rate: 50,
+        slow_call: Duration::from_secs(1),
+        slow_call_rate: 70,
+        open_wait: Duration::from_secs(10),
+        half_open_calls: 2,
+    };
 }
 
 impl GatewayOptions {
@@ -39,7 +78,9 @@ impl GatewayOptions {
             call_timeout: Duration::from_secs(2),
             attempts_max: 3,
             retry_first: Duration::from_secs(1),
+            retry_budget_percent: 10,
             bulkhead_max: 64,
+            breaker: GatewayBreaker::DEFAULT,
         }
     }
 
@@ -53,10 +94,8 @@ impl GatewayOptions {
     /// The longest that one use of the port may take, repetitions and their waits included: a claim on a payment must
     /// outlast it.
     pub fn longest(&self) -> Duration {
-        let waits = (1..self.attempts_max).map(|made| super::retry::longest_wait(self.retry_first, made));
-        let call = self.call_timeout.saturating_mul(self.attempts_max.max(1)).saturating_add(waits.sum());
         // A charge that is refused is followed by the question whether anything is recorded.
-        call.saturating_mul(2)
+        retry_options(self).longest(self.call_timeout).saturating_mul(2)
     }
 }
 
@@ -74,6 +113,9 @@ pub enum GatewaySetupError {
     /// The HTTP client cannot be made.
     #[error("the HTTP client of the gateway cannot be made")]
     Client(#[source] BoxError),
+    /// An option of what surrounds a call means nothing.
+    #[error(transparent)]
+    Resilience(#[from] RegistryError),
 }
 
 /// Reads an address that calls may go to: of the gateway itself, or of our callbacks.
@@ -132,7 +174,7 @@ mod tests {
     fn the_longest_use_counts_every_attempt_and_wait() {
         let url = gateway_url("http://pg").unwrap();
         let mut options = GatewayOptions::new(url, "1".to_owned(), String::new(), GatewayAbilities::ALL);
-        assert_eq!(options.longest(), 2 * Duration::from_millis(3 * 2_000 + 1_250 + 2_500));
+        assert_eq!(options.longest(), 2 * Duration::from_millis(3 * 2_000 + 1_000 + 2_000));
         options.attempts_max = 1;
         assert_eq!(options.longest(), Duration::from_secs(4));
     }

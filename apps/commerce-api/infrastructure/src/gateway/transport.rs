@@ -1,29 +1,14 @@
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use commerce_contracts::gateway::MERCHANT_HEADER;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
-use tokio::sync::Semaphore;
 
 use super::fault::Fault;
 use super::options::{GatewayOptions, GatewaySetupError};
 
 /// Bytes of an answer that are read; more is no answer of this protocol.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
-
-/// Describes what the gateway client measures; called once when metrics are set up.
-pub fn describe_gateway_metrics() {
-    metrics::describe_counter!(
-        "commerce_gateway_calls_total",
-        "Calls to the payment gateway, by call and result (ok, refused, not_sent, unknown, full)"
-    );
-    metrics::describe_histogram!(
-        "commerce_gateway_call_seconds",
-        "From the start of a call to the payment gateway to its end, by call"
-    );
-}
 
 /// An answer, read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +17,10 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
-/// Sends single calls: bounded in number, time and size.
+/// Sends single calls, bounded in size; their number and time are bounded by who calls.
 pub(super) struct Transport {
     client: Client,
     base: Url,
-    permits: Arc<Semaphore>,
 }
 
 impl Transport {
@@ -45,7 +29,6 @@ impl Transport {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .connect_timeout(options.connect_timeout)
-            .timeout(options.call_timeout)
             // An idle connection that the gateway closes as we send leaves a charge unknown: keep none for long.
             .pool_idle_timeout(std::time::Duration::from_secs(5))
             .default_headers(HeaderMap::from_iter([merchant(&options.merchant)?]))
@@ -57,8 +40,7 @@ impl Transport {
             .tcp_nodelay(true)
             .build()
             .map_err(|error| GatewaySetupError::Client(error.into()))?;
-        let permits = Arc::new(Semaphore::new(options.bulkhead_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { client, base: options.base.clone(), permits })
+        Ok(Self { client, base: options.base.clone() })
     }
 
     /// A request to the path of these segments; each is encoded, so none of them can lead elsewhere.
@@ -72,7 +54,6 @@ impl Transport {
 
     /// Sends it once.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, Fault> {
-        let _permit = self.permits.try_acquire().map_err(|_| Fault::Full)?;
         let response = request.send().await.map_err(fault)?;
         let status = response.status();
         Ok(Answer { status, body: read_whole(response).await? })

@@ -12,6 +12,8 @@ use tokio::task::JoinSet;
 pub enum Does {
     /// Answers with a status and a body.
     Answer(u16, String),
+    /// The same with 200, after so long.
+    Late(Duration, String),
     /// Sends a head that leads elsewhere.
     Redirect(String),
     /// Says nothing, and keeps the connection.
@@ -78,6 +80,11 @@ async fn serve(
     let mut send = async |text: String| drop(connection.write_all(text.as_bytes()).await);
     match next {
         Does::Answer(status, body) => send(format!("{}\r\n{body}", head(status, body.len()))).await,
+        Does::Late(wait, body) => {
+            // tidy: sleep the slowness of this server is the subject
+            tokio::time::sleep(wait).await;
+            send(format!("{}\r\n{body}", head(200, body.len()))).await;
+        }
         Does::Redirect(to) => send(format!("{}location: {to}\r\n\r\n", head(307, 0))).await,
         Does::BreakOff => send(format!("{}\r\n{{\"meta\"", head(200, 500))).await,
         Does::Close => {}

@@ -4,59 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commerce_api_application::ports::{
-    CardNumber, Charge, ChargeError, GatewayAbilities, GatewayError, PaymentGateway as _, TransactionState,
+    ChargeError, GatewayAbilities, GatewayError, PaymentGateway as _, TransactionState,
 };
-use commerce_api_domain::{CardBrand, Money, PaymentId};
-use commerce_api_infrastructure::gateway::{GatewayOptions, HttpGateway, gateway_url};
+use commerce_api_domain::Money;
+use commerce_api_infrastructure::gateway::HttpGateway;
 use futures::future::join_all;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use uuid::Uuid;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::scripted::{Does, Scripted};
-
-const CARD: &str = "1234-5678-9814-1451";
-const REFERENCE: &str = "0198f2a1-0000-7000-8000-000000000001";
-
-fn payment() -> PaymentId {
-    PaymentId(Uuid::parse_str(REFERENCE).unwrap())
-}
-
-fn charge() -> Charge {
-    Charge {
-        payment: payment(),
-        attempt: 1,
-        brand: CardBrand::Samsung,
-        card: CardNumber::new(CARD.to_owned()),
-        amount: Money::new(5_000).unwrap(),
-    }
-}
-
-fn options(url: &str, abilities: GatewayAbilities) -> GatewayOptions {
-    let callback = "http://localhost:8080/api/v1/payments/callback".to_owned();
-    let mut options =
-        GatewayOptions::new(gateway_url(url).unwrap(), "135135".to_owned(), callback, abilities);
-    options.call_timeout = Duration::from_secs(1);
-    options.retry_first = Duration::from_millis(1);
-    options
-}
-
-fn client(url: &str, abilities: GatewayAbilities) -> HttpGateway {
-    HttpGateway::new(options(url, abilities)).unwrap()
-}
-
-fn ok(data: &str) -> Does {
-    let meta = r#"{"result":"SUCCESS","errorCode":null,"message":null}"#;
-    Does::Answer(200, format!(r#"{{"meta":{meta},"data":{data}}}"#))
-}
-
-fn fail(status: u16, message: &str) -> Does {
-    let meta = format!(r#"{{"result":"FAIL","errorCode":"Bad Request","message":"{message}"}}"#);
-    Does::Answer(status, format!(r#"{{"meta":{meta},"data":null}}"#))
-}
-
-fn pending() -> Does {
-    ok(r#"{"transactionKey":"20260814:TR:9577c5","status":"PENDING","reason":null}"#)
-}
+use crate::support::{CARD, REFERENCE, charge, client, fail, nobody, ok, options, payment, pending};
 
 /// Every way of not answering after the request was read.
 fn silences() -> Vec<Does> {
@@ -74,12 +30,6 @@ fn silences() -> Vec<Does> {
         Does::Answer(404, "no such route".to_owned()),
         Does::Redirect("http://127.0.0.1:1/elsewhere".to_owned()),
     ]
-}
-
-/// An address where nobody listens.
-async fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]
