@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `lint` and `coverage`.
+//! The project's own commands: `cargo xtask test`, `lint`, `coverage` and `simulate`.
 
 mod console;
 mod coverage;
@@ -31,6 +31,8 @@ enum Command {
     Lint,
     /// Coverage of the tests as HTML
     Coverage(CoverageArguments),
+    /// Payments and events under every fault, one run a seed; a seed that fails is shown with its shortest trace
+    Simulate(SimulateArguments),
 }
 
 #[derive(Args)]
@@ -52,6 +54,19 @@ struct CoverageArguments {
     package: Vec<String>,
 }
 
+#[derive(Args)]
+struct SimulateArguments {
+    /// How many seeds
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// The trace of the seeds as well
+    #[arg(long)]
+    trace: bool,
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let watch = console::Stopwatch::start();
@@ -61,6 +76,7 @@ fn main() -> ExitCode {
             Command::Test(arguments) => run_tests(arguments),
             Command::Lint => lint::run(),
             Command::Coverage(arguments) => coverage::run(&arguments.package),
+            Command::Simulate(arguments) => simulate(arguments),
         });
     match outcome {
         Ok(()) => {
@@ -80,6 +96,17 @@ fn run_tests(arguments: &TestArguments) -> Outcome {
         lint::run()?;
     }
     test::run(&filter, arguments.long)
+}
+
+/// Under a profile of its own: many seeds are many times faster with optimisation, and assertions stay.
+fn simulate(arguments: &SimulateArguments) -> Outcome {
+    let mut command = process::cargo();
+    command.args(["run", "--quiet", "--package", "commerce-simulation", "--profile", "simulation", "--"]);
+    command.args(["--seeds", &arguments.seeds.to_string(), "--seed", &arguments.seed.to_string()]);
+    if arguments.trace {
+        command.arg("--trace");
+    }
+    process::run(&mut command)
 }
 
 /// The workspace's root: the folder above this crate.

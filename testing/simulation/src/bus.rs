@@ -1,6 +1,6 @@
 //! The event bus: partitioned logs, and groups whose partitions move, also under the hands of those who have them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ struct Logs {
     partitions: BTreeMap<Key, Partition>,
     members: BTreeMap<u64, Member>,
     joined: u64,
+    /// Ids of events, however often they were published.
+    events: BTreeSet<Bytes>,
     down_until: Duration,
 }
 
@@ -71,6 +73,11 @@ impl Bus {
         logs.partitions.values().flat_map(|partition| partition.records.iter().cloned()).collect()
     }
 
+    /// How many events there are, however often each was published.
+    pub fn events(&self) -> usize {
+        locked(&self.logs).events.len()
+    }
+
     /// Nobody reaches it for so long.
     pub fn go_down(&self, span: Duration) {
         self.world.note(|| format!("bus down for {span:?}"));
@@ -83,7 +90,8 @@ impl Bus {
 
     /// Expels members that do not answer, and perhaps moves a partition.
     pub fn tick(&self) {
-        let silent = |member: &Member| member.life.is_dead() || member.life.still_frozen() > Duration::from_secs(3);
+        let silent =
+            |member: &Member| member.life.is_dead() || member.life.still_frozen() > Duration::from_secs(3);
         let gone: Vec<u64> = {
             let logs = locked(&self.logs);
             logs.members.iter().filter(|(_, member)| silent(member)).map(|(id, _)| *id).collect()
@@ -108,7 +116,8 @@ impl Bus {
     fn give(&self, logs: &mut Logs, key: &Key, to: u64) {
         let Some(partition) = logs.partitions.get_mut(key) else { return };
         let Some(member) = logs.members.get_mut(&to) else { return };
-        let grace = if self.world.strikes(Fault::Zombie) { self.world.span(500, 8_000) } else { Duration::ZERO };
+        let grace =
+            if self.world.strikes(Fault::Zombie) { self.world.span(500, 8_000) } else { Duration::ZERO };
         partition.zombie_until = self.world.clock.elapsed().saturating_add(grace);
         partition.epoch += 1;
         partition.owner = Some(to);
@@ -149,6 +158,7 @@ impl Bus {
     fn keep(&self, record: &Record, partition: i32) -> Position {
         let kept_at_us = commerce_runtime::Clock::now_us(&self.world.clock);
         let mut logs = locked(&self.logs);
+        logs.events.extend(record.headers.iter().find(|(name, _)| name == "ce_id").map(|(_, id)| id.clone()));
         let log = logs.partitions.entry((record.topic.clone(), partition)).or_default();
         let offset = i64::try_from(log.records.len()).unwrap_or(i64::MAX);
         log.records.push(Received {
@@ -345,7 +355,7 @@ impl PartitionConsumer for Reader {
                 Err(Ok(moved)) => moved,
             };
             // Who was a zombie learns of it some time.
-            let _ = tokio::time::timeout(Duration::from_secs(10), moved.notified()).await;
+            let _ = tokio::time::timeout(Duration::from_secs(20), moved.notified()).await;
         }
         if self.client.bus.world.strikes(Fault::FetchFails) {
             return Err(unavailable());

@@ -219,7 +219,8 @@ impl Clients {
     async fn like(&self, user: UserId, product: usize, active: bool) {
         loop {
             if let Some(node) = self.fleet.node() {
-                let change = LikeChange { ids: node.ids.seed(), user, product: self.product(product), active };
+                let change =
+                    LikeChange { ids: node.ids.seed(), user, product: self.product(product), active };
                 let liked = tokio::time::timeout(Duration::from_secs(6), node.likes.submit(change)).await;
                 if matches!(liked, Ok(Ok(_))) {
                     return;
@@ -230,7 +231,8 @@ impl Clients {
     }
 
     async fn recheck(&self, nth: usize) {
-        let payment = self.order(nth).and_then(|id| Some(self.fleet.database.rows.orders().get(&id)?.payment.clone()));
+        let payment =
+            self.order(nth).and_then(|id| Some(self.fleet.database.rows.orders().get(&id)?.payment.clone()));
         if let (Some(payment), Some(node)) = (payment, self.fleet.node())
             && !payment.card_part.is_zero()
         {

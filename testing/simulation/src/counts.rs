@@ -162,7 +162,10 @@ impl MetricsStore for CountsClient {
                 Ok(done) => format!("{} new, {} known", done.counted, done.duplicates),
                 Err(error) => error.to_string(),
             };
-            format!("{} counts {topic}/{partition} under {epoch} up to {}: {outcome}", self.life.name, batch.next)
+            format!(
+                "{} counts {topic}/{partition} under {epoch} up to {}: {outcome}",
+                self.life.name, batch.next
+            )
         });
         collected
     }

@@ -12,9 +12,7 @@ use commerce_api_application::ports::{
     OutboxRow, OutboxStore, PaymentChecks, PaymentQueries, PaymentsInState, Storage, StorageError, Stream,
     UnitOfWork, Verdict,
 };
-use commerce_api_domain::{
-    Order, OrderId, OrderStatus, Payment, PaymentEventRecord, PaymentId, Timestamp,
-};
+use commerce_api_domain::{Order, OrderId, OrderStatus, Payment, PaymentEventRecord, PaymentId, Timestamp};
 use commerce_api_infrastructure::memory::{Fault as Injected, MemoryStorage};
 use uuid::Uuid;
 
@@ -106,7 +104,11 @@ impl Storage for Connection {
 
     async fn begin(&self, name: &'static str) -> Result<Box<dyn UnitOfWork>, StorageError> {
         self.there().await;
-        let kind = if self.database.world.draw(0, 2) == 0 { Injected::BeginBusy } else { Injected::BeginUnavailable };
+        let kind = if self.database.world.draw(0, 2) == 0 {
+            Injected::BeginBusy
+        } else {
+            Injected::BeginUnavailable
+        };
         self.inject(&[(Fault::BeginRefused, kind)]);
         let unit = self.database.rows.begin(name).await?;
         let unit = Arc::new(Mutex::new(Some(unit)));
@@ -160,10 +162,8 @@ impl UnitOfWork for Transaction {
 
     async fn write(&mut self, changes: &DeskChanges<'_>) -> Result<(), StorageError> {
         let mut unit = self.taken().await?;
-        self.connection.inject(&[
-            (Fault::WriteBusy, Injected::WriteBusy),
-            (Fault::WriteRefused, Injected::WriteData),
-        ]);
+        self.connection
+            .inject(&[(Fault::WriteBusy, Injected::WriteBusy), (Fault::WriteRefused, Injected::WriteData)]);
         let done = unit.write(changes).await;
         self.put_back(unit);
         self.connection.life.gate().await;
@@ -172,10 +172,8 @@ impl UnitOfWork for Transaction {
 
     async fn write_likes(&mut self, changes: &NewLikes<'_>) -> Result<(), StorageError> {
         let mut unit = self.taken().await?;
-        self.connection.inject(&[
-            (Fault::WriteBusy, Injected::WriteBusy),
-            (Fault::WriteRefused, Injected::WriteData),
-        ]);
+        self.connection
+            .inject(&[(Fault::WriteBusy, Injected::WriteBusy), (Fault::WriteRefused, Injected::WriteData)]);
         let done = unit.write_likes(changes).await;
         self.put_back(unit);
         self.connection.life.gate().await;
@@ -223,6 +221,10 @@ impl PaymentChecks for Connection {
         audit: Option<AuditEntry>,
     ) -> Result<(), StorageError> {
         self.alone(self.database.rows.hasten(payment, at, audit)).await
+    }
+
+    async fn take_over(&self, now: Timestamp) -> Result<u64, StorageError> {
+        self.alone(self.database.rows.take_over(now)).await
     }
 
     async fn fence(&self, payment: PaymentId) -> Result<Option<i64>, StorageError> {
@@ -318,7 +320,8 @@ impl OrderQueries for Connection {
     }
 
     async fn payment_history(&self, id: PaymentId) -> Result<Vec<PaymentEventRecord>, StorageError> {
-        self.read(|rows| rows.payment_events().into_iter().filter(|event| event.payment == id).collect()).await
+        self.read(|rows| rows.payment_events().into_iter().filter(|event| event.payment == id).collect())
+            .await
     }
 
     async fn overdue(

@@ -38,7 +38,7 @@ const SENT: Duration = Duration::from_secs(90);
 
 /// How late a charge may be recorded at most: where nobody can void, before the shop concludes that it never will be.
 pub const fn late_max(abilities: GatewayAbilities) -> Duration {
-    if abilities.void { Duration::from_secs(60) } else { Duration::from_secs(25) }
+    if abilities.void { Duration::from_mins(1) } else { Duration::from_secs(25) }
 }
 
 /// A cipher without randomness.
@@ -141,7 +141,8 @@ impl Fleet {
         let bus = BusClient { bus: self.bus.clone(), life: life.clone() };
         let publisher = Arc::new(BusPublisher::new(Arc::new(bus)));
         let rules = Rules { unsent_deadline: UNSENT, sent_deadline: SENT, ..Rules::default() };
-        let (desk_options, keep) = (DeskOptions { batch_max: 16, ..DeskOptions::default() }, Duration::from_hours(24));
+        let (desk_options, keep) =
+            (DeskOptions { batch_max: 16, ..DeskOptions::default() }, Duration::from_hours(24));
         let desk =
             OrderDesk::start(connection.clone(), ids.clone(), clock.clone(), rules, desk_options, keep);
         let likes = LikeDesk::start(connection.clone(), clock.clone(), desk_options);
@@ -199,7 +200,11 @@ impl Fleet {
             store: store.clone(),
             clock: clock.clone(),
             zone: self.world.clock.zone(),
-            options: ConsumerOptions { batch_max: 20, linger: Duration::from_millis(300), ..ConsumerOptions::default() },
+            options: ConsumerOptions {
+                batch_max: 20,
+                linger: Duration::from_millis(300),
+                ..ConsumerOptions::default()
+            },
             state: state.clone(),
             counted,
         });
@@ -347,6 +352,7 @@ fn dispatching() -> DispatchOptions {
         not_found_grace: GRACE,
         poll_every: Duration::from_secs(3),
         measure_every: Duration::from_mins(1),
+        alone: false,
     }
 }
 

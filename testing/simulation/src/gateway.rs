@@ -128,10 +128,20 @@ impl Gateway {
         self.world.note(|| format!("gateway records {} for {}", transaction.key, transaction.reference));
         let known = summary(&transaction);
         let recorded_ms = self.now_ms();
-        books.entries.push(Entry { transaction, is_double, recorded_ms, decided_ms: u128::MAX, refund_key: None });
+        books.entries.push(Entry {
+            transaction,
+            is_double,
+            recorded_ms,
+            decided_ms: u128::MAX,
+            refund_key: None,
+        });
         drop(books);
         let (gateway, index) = (self.clone(), number - 1);
-        let after = if self.world.strikes(Fault::CallbackEarly) { Duration::ZERO } else { self.world.span(50, 6_000) };
+        let after = if self.world.strikes(Fault::CallbackEarly) {
+            Duration::ZERO
+        } else {
+            self.world.span(50, 6_000)
+        };
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
             gateway.decide(index);
@@ -152,7 +162,8 @@ impl Gateway {
         entry.decided_ms = now;
         let entry = entry.clone();
         drop(books);
-        self.world.note(|| format!("gateway decides {}: {:?}", entry.transaction.key, entry.transaction.state));
+        self.world
+            .note(|| format!("gateway decides {}: {:?}", entry.transaction.key, entry.transaction.state));
         self.call_back(&entry);
     }
 

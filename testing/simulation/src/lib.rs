@@ -4,12 +4,12 @@
 //! A run draws everything from its seed and repeats to the byte. What must hold at every instant is counted again after
 //! commits; then the faults stop, and everything has to settle.
 
-mod fault;
-mod fleet;
 mod bus;
 mod clients;
 mod counts;
 mod database;
+mod fault;
+mod fleet;
 mod gateway;
 mod life;
 mod plan;

@@ -46,7 +46,11 @@ fn main() -> ExitCode {
 }
 
 fn failed(plan: &Plan, wrong: &[String]) {
-    say(&format!("seed {} FAILED:\n  {}\nlooking for the least that fails ...", plan.seed, wrong.join("\n  ")));
+    say(&format!(
+        "seed {} FAILED:\n  {}\nlooking for the least that fails ...",
+        plan.seed,
+        wrong.join("\n  ")
+    ));
     let (least, report) = shrink(plan);
     say(&report.trace.join("\n"));
     let faults: Vec<Fault> = least.faults.each().collect();

@@ -104,7 +104,10 @@ impl Plan {
         let (nodes, collectors) = (1 + rng.index(2), 1 + rng.index(2));
         // From nothing at all to everything at once.
         let share = [0, 150, 300, 500, 800, 1_000][rng.index(6)];
-        let faults = Fault::ALL.iter().filter(|_| rng.chance(share)).fold(Faults::default(), |all, fault| all.with(*fault));
+        let faults = Fault::ALL
+            .iter()
+            .filter(|_| rng.chance(share))
+            .fold(Faults::default(), |all, fault| all.with(*fault));
         // 2027-01-15 17:00 in Seoul, or a minute before midnight.
         let start_us = if rng.chance(300) { 1_800_025_140_000_000 } else { 1_800_000_000_000_000 };
         let count_max = if rng.chance(150) { 150 } else { 60 };
@@ -144,7 +147,8 @@ fn deed(rng: &mut Rng) -> Deed {
                 lines.push(((product + 1) % PRODUCTS, 1));
             }
             let card = rng.chance(750);
-            let points = if card && rng.chance(400) { i64::try_from(rng.below(900)).unwrap_or_default() } else { 0 };
+            let points =
+                if card && rng.chance(400) { i64::try_from(rng.below(900)).unwrap_or_default() } else { 0 };
             Deed::Place { lines, coupon: rng.chance(300), points, card }
         }
         40..58 => Deed::Cancel { nth: rng.index(64) },

@@ -1,13 +1,8 @@
-/// Numbers that follow from a seed and from nothing else (SplitMix64).
+/// Numbers that follow from a seed and from nothing else (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// The numbers of `seed`.
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// Numbers of their own for a part of the run, so that parts do not shift each other's.
     #[must_use]
     pub const fn of(seed: u64, part: u64) -> Self {

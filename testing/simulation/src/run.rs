@@ -107,7 +107,9 @@ async fn settle(world: &World, verdict: &Verdict<'_>, calm_at: Duration) -> Dura
             break;
         }
         if calm_for() >= SETTLED_WITHIN {
-            open.into_iter().for_each(|what| world.wrong(format!("not settled: {what}")));
+            for what in open {
+                world.wrong(format!("not settled: {what}"));
+            }
             break;
         }
         tokio::time::sleep(LOOK_EVERY).await;

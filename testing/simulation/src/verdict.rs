@@ -9,12 +9,14 @@ use commerce_bus::Received;
 use commerce_collector::Weights;
 use commerce_collector_domain::Metrics;
 use commerce_contracts::event::{Event, Payload, decode};
+use commerce_contracts::topics;
 use uuid::Uuid;
 
 use crate::clients::Clients;
 use crate::counts::board;
 use crate::fleet::Fleet;
 use crate::plan::{Deed, Plan};
+use crate::witness::recount;
 
 /// Looks at a run from outside.
 pub struct Verdict<'a> {
@@ -56,7 +58,7 @@ impl Verdict<'_> {
         for payment in rows.checks().into_keys().filter(|payment| !stuck(*payment)) {
             open.push(format!("payment {payment} is still to be visited"));
         }
-        let (handled, kept) = (self.fleet.counts.handled(), self.log().len());
+        let (handled, kept) = (self.fleet.counts.handled(), self.fleet.bus.events());
         if handled < kept {
             open.push(format!("{handled} of {kept} events are counted"));
         }
@@ -71,7 +73,8 @@ impl Verdict<'_> {
         let mut events = BTreeMap::new();
         for record in self.fleet.bus.records() {
             let envelope: serde_json::Value = serde_json::from_slice(&record.value).unwrap_or_default();
-            let id = envelope.get("eventId").and_then(|id| id.as_str()).and_then(|id| Uuid::try_parse(id).ok());
+            let id =
+                envelope.get("eventId").and_then(|id| id.as_str()).and_then(|id| Uuid::try_parse(id).ok());
             if let Some(id) = id {
                 events.entry(id).or_insert(record);
             }
@@ -82,7 +85,7 @@ impl Verdict<'_> {
     /// Compares everything with everything.
     pub fn pronounce(&self) {
         self.fleet.check_processes();
-        self.fleet.database.witness.recount(&self.fleet.database);
+        recount(&self.fleet.database);
         let state = self.fleet.database.rows.state();
         self.gateway_agrees(&state);
         self.sequences_agree(&state);
@@ -111,7 +114,9 @@ impl Verdict<'_> {
             });
         }
         self.expect(kept.is_empty(), || format!("the gateway keeps for nobody: {kept:?}"));
-        self.expect(sum == expected_sum, || format!("the gateway keeps {sum} won, we believe {expected_sum}"));
+        self.expect(sum == expected_sum, || {
+            format!("the gateway keeps {sum} won, we believe {expected_sum}")
+        });
         let waits = state.orders.values().filter(|order| order.status == OrderStatus::PaymentPending);
         waits.for_each(|order| self.wrong(format!("order {} still waits for its payment", order.id)));
     }
@@ -125,7 +130,6 @@ impl Verdict<'_> {
                 rows.insert((topic, id), count);
             }
         };
-        use commerce_contracts::topics;
         state.orders.values().for_each(|order| add(topics::ORDER, order.id.to_string(), order.event_seq));
         state.products.values().for_each(|row| add(topics::PRODUCT, row.id.to_string(), row.event_seq));
         state.issued.values().for_each(|row| add(topics::COUPON, row.id.to_string(), row.event_seq));
@@ -138,7 +142,8 @@ impl Verdict<'_> {
     /// Every order was asked for once, and every charge of points too.
     fn clients_agree(&self, state: &MemoryState) {
         let answers = self.clients.answers();
-        let told: BTreeSet<&str> = answers.values().filter_map(|answer| answer.strip_prefix("order ")).collect();
+        let told: BTreeSet<&str> =
+            answers.values().filter_map(|answer| answer.strip_prefix("order ")).collect();
         let rows: BTreeSet<String> = state.orders.keys().map(ToString::to_string).collect();
         self.expect(told.len() == rows.len() && rows.iter().all(|id| told.contains(id.as_str())), || {
             format!("clients were told of {} orders, there are {}", told.len(), rows.len())
@@ -146,8 +151,8 @@ impl Verdict<'_> {
         let charged: i64 =
             answers.values().filter_map(|answer| answer.strip_prefix("charged ")?.parse::<i64>().ok()).sum();
         let fixture = 5_000 * i64::try_from(state.users.len()).unwrap_or_default();
-        let charges = state.ledger.values().filter(|entry| entry.kind == LedgerKind::Charge);
-        let rows: i64 = charges.map(|entry| entry.amount.won()).sum();
+        let bought = state.ledger.values().filter(|entry| entry.kind == LedgerKind::Charge);
+        let rows: i64 = bought.map(|entry| entry.amount.won()).sum();
         self.expect(charged == rows - fixture, || {
             format!("clients were told of {charged} points, there are {}", rows - fixture)
         });
@@ -164,7 +169,10 @@ impl Verdict<'_> {
         let mut views = 0;
         for record in self.fleet.bus.records() {
             let Ok(event) = decode(&record.topic, &record.value) else {
-                self.wrong(format!("{}/{} holds no event at {}", record.topic, record.partition, record.offset));
+                self.wrong(format!(
+                    "{}/{} holds no event at {}",
+                    record.topic, record.partition, record.offset
+                ));
                 continue;
             };
             if !seen.insert(event.id) {
@@ -181,7 +189,9 @@ impl Verdict<'_> {
             self.expect(known.sequence == *last + 1, || {
                 format!("the log tells {:?} #{} after #{last}", known.stream, known.sequence)
             });
-            self.expect(record.value == known.payload.as_bytes(), || format!("the event {} changed", event.id));
+            self.expect(record.value == known.payload.as_bytes(), || {
+                format!("the event {} changed", event.id)
+            });
             *last = known.sequence;
         }
         let looked = self.plan.commands.iter().filter(|command| matches!(command.deed, Deed::View { .. }));
@@ -207,7 +217,9 @@ impl Verdict<'_> {
             expected.entry(like.product.0).or_default().likes += 1;
         }
         for record in self.log().values() {
-            if let Ok(Event { payload: Payload::ProductViewed(viewed), .. }) = decode(&record.topic, &record.value) {
+            if let Ok(Event { payload: Payload::ProductViewed(viewed), .. }) =
+                decode(&record.topic, &record.value)
+            {
                 expected.entry(viewed.product_id).or_default().views += 1;
             }
         }
@@ -231,7 +243,10 @@ impl Verdict<'_> {
 
 /// The gateway's keys of what we believe that it keeps of an order.
 fn expected_captures(state: &MemoryState, order: &Order) -> BTreeSet<String> {
-    let due = state.refunds.iter().filter(|((of, _), refund)| *of == order.payment.id && refund.settled_at.is_none());
+    let due = state
+        .refunds
+        .iter()
+        .filter(|((of, _), refund)| *of == order.payment.id && refund.settled_at.is_none());
     let mut expected: BTreeSet<String> = due.map(|((_, key), _)| key.to_string()).collect();
     if order.payment.status == PaymentStatus::Success {
         expected.extend(order.payment.gateway_key.as_ref().map(ToString::to_string));
