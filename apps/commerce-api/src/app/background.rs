@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commerce_api_application::payments::PaymentDispatcher;
+use commerce_api_application::payments::{DispatchOptions, PaymentDispatcher};
 use commerce_api_application::ports::{PaymentGateway, RelayOptions};
 use commerce_api_application::relay::Relay;
 use commerce_api_application::{ViewEventOptions, ViewEvents};
@@ -63,7 +63,8 @@ pub(super) fn dispatcher(
         platform.cipher.clone(),
         &*platform.ids,
         platform.clock.clone(),
-        config.dispatch_options(longest_call),
+        // The data directory belongs to this process: whoever had claimed a payment in it before is gone.
+        DispatchOptions { alone: true, ..config.dispatch_options(longest_call) },
     );
     Background::spawn("payment dispatcher", async move |stop| dispatcher.run(stop).await)
 }

@@ -32,6 +32,9 @@ pub struct DispatchOptions {
     pub poll_every: Duration,
     /// How often open payments are counted for the metrics.
     pub measure_every: Duration,
+    /// No other dispatcher can be alive: what is found claimed was claimed by one that died, and is visited at once
+    /// instead of when its lease ends.
+    pub alone: bool,
 }
 
 impl Default for DispatchOptions {
@@ -44,6 +47,7 @@ impl Default for DispatchOptions {
             not_found_grace: Duration::from_mins(2),
             poll_every: Duration::from_secs(1),
             measure_every: Duration::from_secs(10),
+            alone: false,
         }
     }
 }
@@ -82,6 +86,9 @@ impl PaymentDispatcher {
     /// bound.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) {
         let mut due = self.desk.payments_due().listen();
+        if self.options.alone {
+            self.take_over().await;
+        }
         let mut measure = tokio::time::interval(self.options.measure_every);
         let mut visits = FuturesUnordered::new();
         let mut done = Vec::new();
@@ -133,6 +140,14 @@ impl PaymentDispatcher {
         match self.checks.by_state().await {
             Ok(states) => metrics::open(&states, self.clock.now()),
             Err(error) => tracing::warn!(%error, "open payments were not counted"),
+        }
+    }
+
+    async fn take_over(&self) {
+        match self.checks.take_over(self.clock.now()).await {
+            Ok(0) => {}
+            Ok(payments) => tracing::info!(payments, "visits that were cut off are made again"),
+            Err(error) => tracing::warn!(%error, "claims of a dispatcher that died end with their lease"),
         }
     }
 

@@ -134,6 +134,10 @@ pub trait PaymentChecks: Send + Sync + 'static {
         audit: Option<AuditEntry>,
     ) -> Result<(), StorageError>;
 
+    /// Makes due at `now` whatever is claimed, and ends those claims: for a dispatcher that knows that no other is alive.
+    /// Gives back how many.
+    async fn take_over(&self, now: Timestamp) -> Result<u64, StorageError>;
+
     /// The fence of a payment's check; none where it has no check.
     async fn fence(&self, payment: PaymentId) -> Result<Option<i64>, StorageError>;
 

@@ -113,6 +113,22 @@ impl PaymentChecks for MemoryStorage {
         .await
     }
 
+    async fn take_over(&self, now: Timestamp) -> Result<u64, StorageError> {
+        self.alone(|tables| {
+            let checks = tables.checks.committed().iter();
+            let held: Vec<_> = checks
+                .filter(|(_, check)| check.is_held)
+                .map(|(payment, check)| (*payment, check.due(now)))
+                .collect();
+            let count = held.len() as u64;
+            for (payment, check) in held {
+                tables.checks.put(payment, check);
+            }
+            count
+        })
+        .await
+    }
+
     async fn fence(&self, payment: PaymentId) -> Result<Option<i64>, StorageError> {
         self.alone(|tables| tables.checks.get(&payment).map(|check| check.fence)).await
     }

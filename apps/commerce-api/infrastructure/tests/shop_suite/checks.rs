@@ -61,6 +61,24 @@ async fn what_is_due_is_claimed_once_and_again_when_the_lease_is_over() {
 }
 
 #[tokio::test]
+async fn whoever_is_alone_takes_over_what_a_dead_dispatcher_had_claimed() {
+    on_every_storage(|shop| async move {
+        place(&shop, 3).await;
+        let (later, checks) = (at(1), shop.payments().checks);
+        let dead = claim(&shop, 1, NOW, 2).await;
+        assert_eq!(claim(&shop, 2, later, 10).await.len(), 1, "two are held");
+        assert_eq!(checks.take_over(later).await.unwrap(), 3, "of both");
+        reschedule(&shop, &dead[0], at(3_600), 7).await;
+        let taken = claim(&shop, 2, later, 10).await;
+        assert_eq!(taken.len(), 3, "at once, and not when the lease is over");
+        assert!(taken.iter().all(|check| check.fence == 2 && check.tries == 0), "{taken:?}");
+        assert_eq!(checks.take_over(later).await.unwrap(), 3);
+        assert_eq!(checks.take_over(later).await.unwrap(), 0, "nothing is held any more");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_check_is_put_off_only_by_the_claim_that_holds_it() {
     on_every_storage(|shop| async move {
         place(&shop, 1).await;

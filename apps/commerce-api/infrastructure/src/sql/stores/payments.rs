@@ -10,7 +10,7 @@ use commerce_api_application::ports::{
 };
 use commerce_api_domain::{OrderStatus, Payment, PaymentId, PaymentStatus, Timestamp};
 use commerce_database::{Column, Database, Lock, RowValue, Select, Template, Update, WriteTransaction};
-use sea_orm::sea_query::{self, Expr, ExprTrait, JoinType, Query, SelectStatement};
+use sea_orm::sea_query::{self, Expr, ExprTrait, JoinType, Query, SelectStatement, UpdateStatement};
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use uuid::Uuid;
 
@@ -223,6 +223,17 @@ fn open(filter: &OpenFilter) -> SelectStatement {
     statement
 }
 
+fn take_over(now: Timestamp) -> UpdateStatement {
+    Query::update()
+        .table("payment_checks")
+        .value("next_check_at", now.as_micros())
+        .value("owner", Option::<Uuid>::None)
+        .value("until", Option::<i64>::None)
+        .value("tries", 0_i64)
+        .and_where(Expr::col("owner").is_not_null())
+        .take()
+}
+
 fn by_state() -> SelectStatement {
     let open = PaymentStatus::ALL.into_iter().filter(|status| !status.is_final()).map(PaymentStatus::name);
     Query::select()
@@ -302,6 +313,15 @@ impl PaymentChecks for SqlPayments {
             })
         });
         done.await.map_err(Failure::into_port)
+    }
+
+    async fn take_over(&self, now: Timestamp) -> Result<u64, StorageError> {
+        let taken = self.db.write("take_over_checks", move |tx| {
+            Box::pin(async move {
+                Ok::<_, Failure<StorageError>>(tx.execute(&take_over(now)).await?.rows_affected())
+            })
+        });
+        taken.await.map_err(Failure::into_port)
     }
 
     async fn fence(&self, payment: PaymentId) -> Result<Option<i64>, StorageError> {
