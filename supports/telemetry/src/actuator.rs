@@ -12,6 +12,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use commerce_http::{Json, Path, Problem, Query};
+use commerce_resilience::{BreakerRegistry, BreakerSnapshot};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -40,10 +41,12 @@ pub struct BuildInfo {
 #[derive(Clone)]
 pub struct ActuatorState(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     info: BuildInfo,
     health: HealthRegistry,
     metrics: MetricsHandle,
+    breakers: BreakerRegistry,
     guard: Arc<dyn DetailsGuard>,
     started: Instant,
 }
@@ -56,7 +59,20 @@ impl ActuatorState {
         metrics: MetricsHandle,
         guard: Arc<dyn DetailsGuard>,
     ) -> Self {
-        Self(Arc::new(Inner { info, health, metrics, guard, started: Instant::now() }))
+        let breakers = BreakerRegistry::default();
+        Self(Arc::new(Inner { info, health, metrics, breakers, guard, started: Instant::now() }))
+    }
+
+    /// The same, which also shows these circuit breakers.
+    #[must_use]
+    pub fn with_breakers(self, breakers: BreakerRegistry) -> Self {
+        Self(Arc::new(Inner { breakers, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The metrics as of now: time alone moves those of breakers.
+    fn measured(&self) -> String {
+        self.0.breakers.refresh();
+        self.0.metrics.render()
     }
 }
 
@@ -69,6 +85,7 @@ pub fn router(state: ActuatorState) -> Router {
         .route("/actuator/metrics", get(metric_names))
         .route("/actuator/metrics/{name}", get(metric))
         .route("/actuator/prometheus", get(prometheus))
+        .route("/actuator/circuitbreakers", get(circuit_breakers))
         .route_layer(from_fn_with_state(state.clone(), details_only));
     Router::new()
         .route("/actuator/health", get(|state, parts| health(state, parts, Probe::All)))
@@ -106,6 +123,7 @@ async fn index(headers: HeaderMap) -> Json<Value> {
     link("metrics", "/metrics");
     link("metrics-requiredMetricName", "/metrics/{requiredMetricName}");
     link("prometheus", "/prometheus");
+    link("circuitbreakers", "/circuitbreakers");
     Json(json!({"_links": links}))
 }
 
@@ -145,7 +163,7 @@ async fn info(State(state): State<ActuatorState>) -> Json<Value> {
 }
 
 async fn metric_names(State(state): State<ActuatorState>) -> Json<Value> {
-    let families = exposition::parse(&state.0.metrics.render());
+    let families = exposition::parse(&state.measured());
     Json(json!({"names": families.keys().collect::<Vec<_>>()}))
 }
 
@@ -166,7 +184,7 @@ async fn metric(
             }
         }
     }
-    let families = exposition::parse(&state.0.metrics.render());
+    let families = exposition::parse(&state.measured());
     exposition::find(&families, &name)
         .and_then(|family| family.to_actuator(&name, &tags))
         .map(Json)
@@ -179,7 +197,30 @@ fn metric_not_found() -> Problem {
 }
 
 async fn prometheus(State(state): State<ActuatorState>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], state.0.metrics.render())
+    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], state.measured())
+}
+
+/// As Resilience4j's endpoint shows them.
+async fn circuit_breakers(State(state): State<ActuatorState>) -> Json<Value> {
+    let shown = |breaker: BreakerSnapshot| (breaker.name.to_string(), circuit_breaker(&breaker));
+    let breakers: Map<_, _> = state.0.breakers.snapshots().into_iter().map(shown).collect();
+    Json(json!({"circuitBreakers": breakers}))
+}
+
+fn circuit_breaker(breaker: &BreakerSnapshot) -> Value {
+    let percent = |rate: f64| format!("{rate:.1}%");
+    json!({
+        "state": breaker.state.name(),
+        "failureRate": percent(breaker.failure_rate),
+        "slowCallRate": percent(breaker.slow_call_rate),
+        "failureRateThreshold": percent(breaker.failure_rate_threshold.into()),
+        "slowCallRateThreshold": percent(breaker.slow_call_rate_threshold.into()),
+        "bufferedCalls": breaker.buffered_calls,
+        "failedCalls": breaker.failed_calls,
+        "slowCalls": breaker.slow_calls,
+        "slowFailedCalls": breaker.slow_failed_calls,
+        "notPermittedCalls": breaker.not_permitted_calls,
+    })
 }
 
 #[cfg(test)]

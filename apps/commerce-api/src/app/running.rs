@@ -69,7 +69,9 @@ impl Running {
                 "`gateway.url` is http and not on this machine: card numbers can be read on their way"
             );
         }
-        let gateway: Arc<dyn PaymentGateway> = Arc::new(HttpGateway::new(options)?);
+        let gateway = HttpGateway::new(options)?;
+        let breakers = gateway.breakers();
+        let gateway: Arc<dyn PaymentGateway> = Arc::new(gateway);
         let desks = Desks::start(&platform, config);
         let views = ViewCounter::new(platform.catalogue.clone(), platform.clock.clone());
         let (views, view_events) = match &bus {
@@ -82,7 +84,7 @@ impl Running {
         let views = Arc::new(views);
         let readiness = Readiness::default();
         let facades = wiring::facades(&platform, config, desks.clone(), gateway.clone(), views.clone());
-        let router = wiring::router(&platform, config, facades, metrics, readiness.clone())?;
+        let router = wiring::router(&platform, config, facades, (metrics, breakers), readiness.clone())?;
         let (stop, stopping) = watch::channel(false);
         let scheduler = wiring::scheduler(&platform, desks.orders.clone(), views);
         let scheduler = tokio::spawn(scheduler.run(ScheduleOptions::default(), stopping.clone()));

@@ -12,6 +12,7 @@ use commerce_api_application::{
 };
 use commerce_api_infrastructure::runtime::fill_random;
 use commerce_http::EntropySource;
+use commerce_resilience::BreakerRegistry;
 use commerce_telemetry::{
     ActuatorState, AnyOf, BuildInfo, HealthRegistry, LoopbackOr, MetricsHandle, Readiness, actuator,
 };
@@ -109,7 +110,7 @@ pub(super) fn router(
     platform: &Platform,
     config: &Config,
     facades: Facades,
-    metrics: MetricsHandle,
+    (metrics, breakers): (MetricsHandle, BreakerRegistry),
     readiness: Readiness,
 ) -> Result<Router, StartError> {
     let accounts = platform.accounts.clone();
@@ -124,7 +125,8 @@ pub(super) fn router(
         profile: if cfg!(debug_assertions) { "debug" } else { "release" },
         commit: option_env!("COMMERCE_COMMIT"),
     };
-    let operator = actuator::router(ActuatorState::new(info, health, metrics, Arc::new(guard)));
+    let state = ActuatorState::new(info, health, metrics, Arc::new(guard)).with_breakers(breakers);
+    let operator = actuator::router(state);
     let (router, _) = interfaces::router(facades, Arc::new(OsEntropy), authenticator, operator)
         .map_err(StartError::Routes)?;
     Ok(router)

@@ -166,10 +166,26 @@ pub struct Gateway {
     pub call_timeout_ms: u64,
     /// Calls in all where a call may be repeated.
     pub attempts_max: u32,
-    /// About how long the first repetition waits, in milliseconds.
+    /// Longest wait before the first repetition, in milliseconds.
     pub retry_first_ms: u64,
+    /// Repetitions in percent of the calls, beyond a reserve.
+    pub retry_budget_percent: u8,
     /// Calls under way at the same time.
     pub bulkhead_max: usize,
+    /// Last calls over which a breaker takes its rates.
+    pub breaker_window_calls: u32,
+    /// Fewer calls give no verdict.
+    pub breaker_calls_min: u32,
+    /// Percent of failed calls that opens a breaker.
+    pub breaker_failure_rate: u8,
+    /// A call is slow that takes longer, in milliseconds.
+    pub breaker_slow_call_ms: u64,
+    /// Percent of slow calls that opens a breaker.
+    pub breaker_slow_call_rate: u8,
+    /// How long a breaker stays open, in milliseconds.
+    pub breaker_open_ms: u64,
+    /// Calls that then pass and decide.
+    pub breaker_half_open_calls: u32,
     /// Secrets of callbacks' signatures; each is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_secrets: Option<Vec<Secret>>,
@@ -315,7 +331,15 @@ impl Default for Gateway {
             call_timeout_ms: 2_000,
             attempts_max: 3,
             retry_first_ms: 1_000,
+            retry_budget_percent: 10,
             bulkhead_max: 64,
+            breaker_window_calls: 10,
+            breaker_calls_min: 5,
+            breaker_failure_rate: 50,
+            breaker_slow_call_ms: 1_000,
+            breaker_slow_call_rate: 70,
+            breaker_open_ms: 10_000,
+            breaker_half_open_calls: 2,
             webhook_secrets: None,
         }
     }

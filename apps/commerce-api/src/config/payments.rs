@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use commerce_api_application::payments::DispatchOptions;
 use commerce_api_application::ports::{GatewayAbilities, RelayOptions};
-use commerce_api_infrastructure::gateway::{GatewayOptions, gateway_url};
+use commerce_api_infrastructure::gateway::{GatewayBreaker, GatewayOptions, gateway_url};
 use commerce_config::ConfigError;
 
 use super::Config;
@@ -48,7 +48,17 @@ impl Config {
         options.call_timeout = Duration::from_millis(gateway.call_timeout_ms);
         options.attempts_max = gateway.attempts_max;
         options.retry_first = Duration::from_millis(gateway.retry_first_ms);
+        options.retry_budget_percent = gateway.retry_budget_percent;
         options.bulkhead_max = gateway.bulkhead_max;
+        options.breaker = GatewayBreaker {
+            window_calls: gateway.breaker_window_calls,
+            calls_min: gateway.breaker_calls_min,
+            failure_rate: gateway.breaker_failure_rate,
+            slow_call: Duration::from_millis(gateway.breaker_slow_call_ms),
+            slow_call_rate: gateway.breaker_slow_call_rate,
+            open_wait: Duration::from_millis(gateway.breaker_open_ms),
+            half_open_calls: gateway.breaker_half_open_calls,
+        };
         Ok(options)
     }
 

@@ -49,7 +49,15 @@ const ALL: &[Setting] = &[
     setting("gateway.call_timeout_ms", Rule::Whole(10, 120_000, " milliseconds")),
     setting("gateway.attempts_max", Rule::Whole(1, 10, " calls")),
     setting("gateway.retry_first_ms", Rule::Whole(1, 60_000, " milliseconds")),
+    setting("gateway.retry_budget_percent", Rule::Whole(1, 100, " percent")),
     setting("gateway.bulkhead_max", Rule::Whole(1, 10_000, " calls")),
+    setting("gateway.breaker_window_calls", Rule::Whole(1, 10_000, " calls")),
+    setting("gateway.breaker_calls_min", Rule::Whole(1, 10_000, " calls")),
+    setting("gateway.breaker_failure_rate", Rule::Whole(1, 100, " percent")),
+    setting("gateway.breaker_slow_call_ms", Rule::Whole(1, 120_000, " milliseconds")),
+    setting("gateway.breaker_slow_call_rate", Rule::Whole(1, 100, " percent")),
+    setting("gateway.breaker_open_ms", Rule::Whole(10, 600_000, " milliseconds")),
+    setting("gateway.breaker_half_open_calls", Rule::Whole(1, 1_000, " calls")),
     setting(
         "gateway.webhook_secrets",
         Rule::HiddenList(is_webhook_secret, "`whsec_` and the base64 of 24 to 64 bytes"),
@@ -127,6 +135,11 @@ fn check_together(config: &Config, values: &Values) -> Result<(), ConfigError> {
             gateway.connect_timeout_ms <= gateway.call_timeout_ms,
             "gateway.connect_timeout_ms",
             format!("at most `gateway.call_timeout_ms`, which is {}", gateway.call_timeout_ms),
+        ),
+        (
+            gateway.breaker_calls_min <= gateway.breaker_window_calls,
+            "gateway.breaker_calls_min",
+            format!("at most `gateway.breaker_window_calls`, which is {}", gateway.breaker_window_calls),
         ),
         (
             payments.backoff_first_ms <= payments.backoff_max_ms,

@@ -94,6 +94,15 @@ fn bad_values_are_refused_with_key_value_source_and_what_is_allowed() {
         ("GATEWAY__REFUND", "no", "`gateway.refund` is \"no\"", "true or false"),
         ("GATEWAY__CALL_TIMEOUT_MS", "0", "is 0", "from 10 to 120000 milliseconds"),
         ("GATEWAY__ATTEMPTS_MAX", "11", "is 11", "from 1 to 10 calls"),
+        ("GATEWAY__RETRY_BUDGET_PERCENT", "101", "is 101", "from 1 to 100 percent"),
+        (
+            "GATEWAY__BREAKER_FAILURE_RATE",
+            "0",
+            "`gateway.breaker_failure_rate` is 0",
+            "from 1 to 100 percent",
+        ),
+        ("GATEWAY__BREAKER_OPEN_MS", "9", "is 9", "from 10 to 600000 milliseconds"),
+        ("GATEWAY__BREAKER_HALF_OPEN_CALLS", "0", "is 0", "from 1 to 1000 calls"),
         ("PAYMENTS__CONCURRENCY", "0", "`payments.concurrency` is 0", "from 1 to 1000"),
         ("RELAY__LEASE_S", "4", "`relay.lease_s` is 4", "from 5 to 3600 seconds"),
         ("SESSIONS__IDLE_S", "1", "`sessions.idle_s` is 1", "from 300 to 2592000 seconds"),
@@ -121,6 +130,7 @@ fn limits_are_checked_against_each_other() {
         ("[points]\ncharge_day_max = 5\n", "`points.charge_max` is 1000000", "which is 5"),
         ("[orders]\nunsent_deadline_s = 1801\n", "`orders.unsent_deadline_s` is 1801", "which is 1800"),
         ("[gateway]\ncall_timeout_ms = 900\n", "`gateway.connect_timeout_ms` is 1000", "which is 900"),
+        ("[gateway]\nbreaker_window_calls = 4\n", "`gateway.breaker_calls_min` is 5 (default)", "which is 4"),
         ("[payments]\nbackoff_max_ms = 900\n", "`payments.backoff_first_ms` is 1000", "which is 900"),
         ("[orders]\nsent_deadline_s = 90000\n", "`idempotency.keep_s` is 86400 (default)", "at least"),
     ];

@@ -6,7 +6,8 @@ use commerce_api_domain::Role;
 
 use crate::support::{Call, Shop};
 
-const PATHS: [&str; 4] = ["/actuator", "/actuator/info", "/actuator/metrics", "/actuator/prometheus"];
+const PATHS: [&str; 5] =
+    ["/actuator", "/actuator/info", "/actuator/metrics", "/actuator/prometheus", "/actuator/circuitbreakers"];
 
 /// From another machine.
 fn call(shop: &Shop, path: &str) -> Call {

@@ -72,6 +72,39 @@ async fn a_gateway_that_is_down_is_waited_for() {
 }
 
 #[tokio::test]
+async fn an_open_breaker_makes_orders_wait_until_the_gateway_is_back() {
+    let mut world = World::open(Capabilities::ALL, Faults::default()).await;
+    let shopper = world.shopper().await;
+    world.stop_gateway().await;
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        orders.push(world.order(&shopper, APPROVED).await);
+    }
+    let open = world.until_breaker("gateway-charge", "OPEN").await;
+    assert!(open["failedCalls"].as_i64().unwrap() >= 5, "{open}");
+    for order in &orders {
+        world.until(&shopper, order, "PAYMENT_PENDING", "PENDING").await;
+    }
+    let metrics = world.metrics().await;
+    for series in [
+        "resilience4j_circuitbreaker_state{name=\"gateway-charge\",state=\"open\"}",
+        "resilience4j_circuitbreaker_failure_rate{name=\"gateway-query\"}",
+        "resilience4j_bulkhead_max_allowed_concurrent_calls{name=\"gateway\"} 64",
+    ] {
+        assert!(metrics.lines().any(|line| line.starts_with(series)), "{series} is not in {metrics}");
+    }
+    world.start_gateway(Faults::default()).await;
+    let mut total = 0;
+    for order in &orders {
+        total += world.until(&shopper, order, "PAID", "SUCCESS").await["total"].as_i64().unwrap();
+    }
+    // Two of them closed it.
+    world.until_breaker("gateway-charge", "CLOSED").await;
+    assert_eq!(world.books().await, (total, 0));
+    world.settles().await;
+}
+
+#[tokio::test]
 async fn lost_answers_are_found_out_by_our_reference() {
     for capabilities in [Capabilities::ALL, Capabilities::NONE] {
         let lossy = faults(|faults| {

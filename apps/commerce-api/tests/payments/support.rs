@@ -54,6 +54,7 @@ impl World {
         (config.password.memory_kib, config.password.iterations) = (8, 1);
         (config.payments.backoff_first_ms, config.payments.backoff_max_ms) = (30, 200);
         (config.gateway.retry_first_ms, config.payments.not_found_grace_s) = (10, 1);
+        config.gateway.breaker_open_ms = 200;
         let Capabilities { idempotency, refund, void, signature } = capabilities;
         let gateway = &mut config.gateway;
         (gateway.idempotency, gateway.refund) = (idempotency, refund);
@@ -218,6 +219,21 @@ impl World {
         let url = format!("http://{}/admin/summary", self.gateway_addr);
         let summary = json_of(self.client.get(url).send().await.unwrap(), 200).await;
         (summary["captured"].as_i64().unwrap(), summary["refunded"].as_i64().unwrap())
+    }
+
+    /// Waits until this circuit breaker stands there; gives it back.
+    pub async fn until_breaker(&self, name: &str, state: &str) -> Value {
+        let give_up_at = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.client.get(self.api("/actuator/circuitbreakers")).send().await.unwrap();
+            let breaker = json_of(answer, 200).await["circuitBreakers"][name].take();
+            if breaker["state"] == state {
+                return breaker;
+            }
+            assert!(Instant::now() < give_up_at, "not {state}: {breaker}");
+            // tidy: sleep between two looks, each of which is bounded by the test's patience
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// What the app measures.

@@ -48,6 +48,10 @@ struct App {
 
 impl App {
     fn new(db_works: bool) -> Self {
+        Self::showing(db_works, BreakerRegistry::default())
+    }
+
+    fn showing(db_works: bool, breakers: BreakerRegistry) -> Self {
         let readiness = Readiness::default();
         let health = HealthRegistry::new(readiness.clone()).with_readiness(Arc::new(Db(db_works)));
         let info =
@@ -55,7 +59,7 @@ impl App {
         let guard =
             Arc::new(AnyOf(vec![Arc::new(LoopbackOr::new(Some("scrape".to_owned()))), Arc::new(Customers)]));
         let state = ActuatorState::new(info, health, crate::metrics::install().unwrap(), guard);
-        Self { router: router(state), readiness }
+        Self { router: router(state.with_breakers(breakers)), readiness }
     }
 
     async fn fetch(&self, path: &str, from: From) -> Response {
@@ -148,6 +152,7 @@ async fn the_rest_is_guarded() {
         "/actuator/metrics",
         "/actuator/metrics/nothing",
         "/actuator/prometheus",
+        "/actuator/circuitbreakers",
     ];
     for path in paths {
         let (status, body) = app.json(path, From::Remote).await;
@@ -204,4 +209,35 @@ async fn prometheus_is_plain_text() {
     assert_eq!(response.headers()[CONTENT_TYPE], PROMETHEUS_TEXT);
     let text = text(response).await;
     assert!(text.contains("# TYPE actuator_gauge gauge\nactuator_gauge 4\n"), "{text}");
+}
+
+#[tokio::test]
+async fn circuit_breakers_are_shown_as_dashboards_know_them() {
+    let breakers = BreakerRegistry::default();
+    let options = commerce_resilience::BreakerOptions { calls_min: 1, ..Default::default() };
+    breakers.register("gateway-query", options).unwrap();
+    let charges = breakers.register("gateway-charge", options).unwrap();
+    charges.try_acquire().unwrap().settle(commerce_resilience::Verdict::failure());
+    charges.try_acquire().unwrap_err();
+    let app = App::showing(true, breakers);
+    assert_eq!(
+        app.json("/actuator/circuitbreakers", From::Scraper).await,
+        (
+            200,
+            json!({"circuitBreakers": {
+                "gateway-charge": {
+                    "state": "OPEN", "failureRate": "100.0%", "slowCallRate": "0.0%",
+                    "failureRateThreshold": "50.0%", "slowCallRateThreshold": "100.0%", "bufferedCalls": 1,
+                    "failedCalls": 1, "slowCalls": 0, "slowFailedCalls": 0, "notPermittedCalls": 1,
+                },
+                "gateway-query": {
+                    "state": "CLOSED", "failureRate": "-1.0%", "slowCallRate": "-1.0%",
+                    "failureRateThreshold": "50.0%", "slowCallRateThreshold": "100.0%", "bufferedCalls": 0,
+                    "failedCalls": 0, "slowCalls": 0, "slowFailedCalls": 0, "notPermittedCalls": 0,
+                },
+            }})
+        )
+    );
+    let (_, none) = App::new(true).json("/actuator/circuitbreakers", From::Local).await;
+    assert_eq!(none, json!({"circuitBreakers": {}}));
 }
