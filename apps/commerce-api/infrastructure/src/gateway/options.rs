@@ -174,7 +174,7 @@ mod tests {
     fn the_longest_use_counts_every_attempt_and_wait() {
         let url = gateway_url("http://pg").unwrap();
         let mut options = GatewayOptions::new(url, "1".to_owned(), String::new(), GatewayAbilities::ALL);
-        assert_eq!(options.longest(), 2 * Duration::from_millis(3 * 2_000 + 1_000 + 2_000));
+        assert_eq!(options.longest(), 2 * Duration::from_secs(3 * 2 + 1 + 2));
         options.attempts_max = 1;
         assert_eq!(options.longest(), Duration::from_secs(4));
     }
