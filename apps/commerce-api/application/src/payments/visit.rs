@@ -255,8 +255,8 @@ impl Visit<'_> {
         let transaction = self.transaction(key).await?;
         match transaction.state {
             TransactionState::Pending => Ok(Next::Later),
-            TransactionState::Declined(_) => self.tell(&transaction).await,
-            TransactionState::Captured => {
+            // Declined as well: what was captured beside it while this one was followed, nobody was told of.
+            TransactionState::Declined(_) | TransactionState::Captured => {
                 let next = self.tell(&transaction).await?;
                 self.look_for_duplicates().await?;
                 Ok(next)

@@ -93,6 +93,11 @@ impl ScriptedGateway {
             .for_each(|recorded| recorded.transaction.state = state.clone());
     }
 
+    /// Decides one transaction, by its number.
+    pub fn decide_one(&self, number: usize, state: TransactionState) {
+        self.books.lock().unwrap().recorded[number - 1].transaction.state = state;
+    }
+
     pub fn capture(&self) {
         self.decide(&TransactionState::Captured);
     }
@@ -104,6 +109,13 @@ impl ScriptedGateway {
     /// The gateway's books say another amount than was asked for.
     pub fn falsify_amounts(&self) {
         self.books.lock().unwrap().recorded.iter_mut().for_each(|recorded| recorded.transaction.amount -= 1);
+    }
+
+    /// The gateway's books say another amount of this transaction.
+    pub fn falsify_amount_of(&self, key: &str) {
+        let mut books = self.books.lock().unwrap();
+        let of_key = |known: &&mut Recorded| *known.transaction.key == *key;
+        books.recorded.iter_mut().filter(of_key).for_each(|known| known.transaction.amount -= 1);
     }
 
     pub fn be_silent(&self, silent: bool) {

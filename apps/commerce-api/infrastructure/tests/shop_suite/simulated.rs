@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use commerce_api_application::payments::{DispatchOptions, PaymentDispatcher};
 use commerce_api_application::ports::{
     Charge, ChargeError, Clock as _, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway,
-    TransactionSummary,
+    TransactionState, TransactionSummary,
 };
 use commerce_api_domain::*;
 use tokio::sync::{Semaphore, watch};
 
-use crate::gateway::{Meets, ScriptedGateway};
+use crate::gateway::{Meets, ScriptedGateway, key_of};
 use crate::shop::*;
 use crate::till::*;
 
@@ -34,6 +34,32 @@ async fn a_second_capture_is_found_although_a_refund_is_due() {
             assert_eq!(till.payment(&order).await.duplicates.len(), 1, "the other capture is known");
             if refund {
                 assert_eq!(till.gateway.refunds().len(), 2);
+                till.is_settled().await;
+            } else {
+                assert_eq!(till.open_payments().await, [order.payment.id]);
+                till.is_sound().await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_capture_is_found_although_the_followed_charge_is_declined() {
+    for refund in [true, false] {
+        let abilities = GatewayAbilities { refund, ..GatewayAbilities::NONE };
+        on_every_storage(|shop| async {
+            let till = Till::open(shop, abilities).await;
+            till.gateway.next(&[Meets::RecordedTwice]);
+            let order = till.place(0).await;
+            till.step().await;
+            assert_eq!(till.payment(&order).await.gateway_key.as_deref(), Some(&*key_of(2)));
+            till.gateway.decide_one(1, TransactionState::Captured);
+            till.gateway.decide_one(2, TransactionState::Declined("limit exceeded".into()));
+            till.work_for(Duration::from_hours(1)).await;
+            let expected = if refund { "PAYMENT_FAILED/REFUNDED" } else { "PAYMENT_FAILED/REFUND_PENDING" };
+            assert_eq!(till.state(&order).await, expected);
+            if refund {
                 till.is_settled().await;
             } else {
                 assert_eq!(till.open_payments().await, [order.payment.id]);
