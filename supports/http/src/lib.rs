@@ -1,10 +1,12 @@
 //! What every HTTP interface of the platform shares: problem details, strict extractors, the trace of a
-//! request, keyset cursors, entity tags, and the gate that decides who may call a route.
+//! request, keyset cursors, entity tags, the gate that decides who may call a route, and limits of how much one caller
+//! may ask.
 //! It knows axum and nothing of the shop.
 
 pub mod context;
 pub mod cursor;
 pub mod extract;
+pub mod limit;
 pub mod policy;
 pub mod problem;
 #[cfg(test)]

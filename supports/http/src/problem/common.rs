@@ -131,6 +131,15 @@ impl Problem {
         .detail("send the ETag of the version that you have read")
     }
 
+    /// 429 `RATE_LIMITED`: more than the limit called `limit` allows; `Retry-After` in seconds.
+    pub fn rate_limited(limit: &str, retry_after_s: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "Too many requests")
+            .detail(format!(
+                "the limit {limit} is used up and nothing was done; try again in {retry_after_s} s"
+            ))
+            .retry_after(retry_after_s)
+    }
+
     /// 500 `INTERNAL_ERROR`. It says nothing but the trace id, under which the log has the cause.
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Something went wrong on our side")
@@ -194,6 +203,7 @@ mod tests {
             Problem::payload_too_large(1),
             Problem::unsupported_media_type("why"),
             Problem::precondition_required(),
+            Problem::rate_limited("user-read", 1),
             Problem::internal(),
             Problem::unavailable("DOWN", "Down", 1),
             Problem::idempotency_key_required(),
