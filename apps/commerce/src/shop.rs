@@ -257,8 +257,8 @@ impl Shop {
 /// Tries of a request that may be repeated.
 const TRIES: u32 = 12;
 
-/// Asks until there is an answer other than 503, or patience ends. Reads and what has an `Idempotency-Key` are safe to
-/// repeat; anything else that is repeated after a broken connection may find its own work done, and is told so.
+/// Asks until there is an answer other than 429 and 503, or patience ends. Reads and what has an `Idempotency-Key` are
+/// safe to repeat; anything else that is repeated after a broken connection may find its own work done, and is told so.
 pub async fn answer(client: &Client, what: &'static str, call: &Call<'_>) -> Result<Reply, ShopError> {
     let mut tries = 1;
     loop {
@@ -289,7 +289,7 @@ fn bytes(value: &Value) -> Bytes {
 
 /// Whether the shop says that it did nothing, or does not know, and asks to be asked again.
 pub fn is_busy(reply: &Reply) -> bool {
-    reply.status.as_u16() == 503
+    matches!(reply.status.as_u16(), 429 | 503)
 }
 
 /// Whether the next try may go better. Nobody listening at all is told at once when preparing.

@@ -15,7 +15,9 @@ pub enum Rule {
     Choice(&'static [&'static str], &'static str),
     /// A text that passes the check; and what is expected.
     Text(fn(&str) -> bool, &'static str),
-    /// The same, never shown.
+    /// A list of texts, each of which passes the check; in an environment variable they are separated by commas.
+    List(fn(&str) -> bool, &'static str),
+    /// A text that passes the check, never shown.
     Hidden(fn(&str) -> bool, &'static str),
     /// A list of at least one text, each of which passes the check, never shown; in an environment variable they are
     /// separated by commas.
@@ -54,6 +56,10 @@ impl Setting {
             (_, Value::Char(_, c)) => format!("{:?}", c.to_string()),
             (_, Value::Empty(..)) => "empty".to_owned(),
             (_, Value::Dict(..)) => "a table".to_owned(),
+            (Rule::List(..), Value::Array(_, items)) => {
+                let items: Vec<_> = items.iter().map(|item| self.shown(item)).collect();
+                format!("[{}]", items.join(", "))
+            }
             (_, Value::Array(..)) => "a list".to_owned(),
         }
     }
@@ -78,6 +84,12 @@ impl Rule {
             Self::Text(check, expected) | Self::Hidden(check, expected) => {
                 (!text.is_some_and(check)).then(|| (*expected).to_owned())
             }
+            Self::List(check, expected) => {
+                let fits = value
+                    .as_array()
+                    .is_some_and(|list| list.iter().all(|value| value.as_str().is_some_and(check)));
+                (!fits).then(|| format!("a list, each {expected}"))
+            }
             Self::HiddenList(check, expected) => {
                 let fits = value.as_array().is_some_and(|list| {
                     !list.is_empty() && list.iter().all(|value| value.as_str().is_some_and(check))
@@ -92,7 +104,10 @@ impl Rule {
         match self {
             Self::Whole(..) => text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from),
             Self::Switch => text.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
-            Self::HiddenList(..) => Value::from(text.split(',').map(str::trim).collect::<Vec<_>>()),
+            Self::List(..) if text.trim().is_empty() => Value::from(Vec::<&str>::new()),
+            Self::List(..) | Self::HiddenList(..) => {
+                Value::from(text.split(',').map(str::trim).collect::<Vec<_>>())
+            }
             Self::Choice(..) | Self::Text(..) | Self::Hidden(..) => Value::from(text),
         }
     }

@@ -7,6 +7,7 @@ mod guards;
 mod health;
 mod platform;
 mod running;
+mod serve;
 mod wiring;
 
 pub use error::StartError;

@@ -3,8 +3,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::serve::ListenerExt as _;
 use commerce_api_application::desk::describe_metrics;
 use commerce_api_application::payments::describe_payment_metrics;
 use commerce_api_application::ports::PaymentGateway;
@@ -21,6 +19,7 @@ use tokio::task::JoinHandle;
 use super::background::{self, Background};
 use super::error::StartError;
 use super::platform::Platform;
+use super::serve::{ConnectionLimits, serve};
 use super::wiring::{self, Desks};
 use crate::config::Config;
 use crate::interfaces::describe_callback_metrics;
@@ -85,12 +84,16 @@ impl Running {
         let readiness = Readiness::default();
         let facades = wiring::facades(&platform, config, desks.clone(), gateway.clone(), views.clone());
         let router = wiring::router(&platform, config, facades, (metrics, breakers), readiness.clone())?;
+        let connections = ConnectionLimits {
+            connections_max: config.limits.connections_max,
+            head_timeout: config.head_timeout(),
+        };
         let (stop, stopping) = watch::channel(false);
         let scheduler = wiring::scheduler(&platform, desks.orders.clone(), views);
         let scheduler = tokio::spawn(scheduler.run(ScheduleOptions::default(), stopping.clone()));
         let relay = bus.map(|bus| background::relay(&platform, config, &desks, bus));
         let dispatcher = background::dispatcher(&platform, config, &desks, gateway, longest_call);
-        let server = tokio::spawn(serve(listener, router, stopping));
+        let server = tokio::spawn(serve(listener, router, connections, stopping));
         let database = platform.database;
         Ok(Self { api_addr, readiness, stop, server, scheduler, dispatcher, view_events, relay, database })
     }
@@ -142,18 +145,4 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)
-}
-
-async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) -> io::Result<()> {
-    // Answers are small: without this each would wait for the acknowledgement of the one before.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
-        }
-    });
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            let _ = stop.wait_for(|stop| *stop).await;
-        })
-        .await
 }

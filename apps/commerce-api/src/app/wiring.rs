@@ -12,6 +12,7 @@ use commerce_api_application::{
 };
 use commerce_api_infrastructure::runtime::fill_random;
 use commerce_http::EntropySource;
+use commerce_http::limit::RateLimits;
 use commerce_resilience::BreakerRegistry;
 use commerce_telemetry::{
     ActuatorState, AnyOf, BuildInfo, HealthRegistry, LoopbackOr, MetricsHandle, Readiness, actuator,
@@ -22,7 +23,7 @@ use super::guards::AdminSession;
 use super::health::DatabaseHealth;
 use super::platform::Platform;
 use crate::config::Config;
-use crate::interfaces::{self, Facades, SessionAuthenticator, SignatureGuard};
+use crate::interfaces::{self, Facades, FrontDoor, SessionAuthenticator, SignatureGuard};
 
 struct OsEntropy;
 
@@ -127,7 +128,9 @@ pub(super) fn router(
     };
     let state = ActuatorState::new(info, health, metrics, Arc::new(guard)).with_breakers(breakers);
     let operator = actuator::router(state);
-    let (router, _) = interfaces::router(facades, Arc::new(OsEntropy), authenticator, operator)
+    let limits = Some(Arc::new(RateLimits::new(config.limit_options())));
+    let front = FrontDoor { limits, origins: config.cors_origins() };
+    let (router, _) = interfaces::router(facades, Arc::new(OsEntropy), authenticator, operator, front)
         .map_err(StartError::Routes)?;
     Ok(router)
 }

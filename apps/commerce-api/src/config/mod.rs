@@ -4,6 +4,7 @@
 
 mod derived;
 mod keys;
+mod limits;
 mod model;
 mod payments;
 mod settings;
@@ -12,6 +13,7 @@ mod tests;
 
 pub use commerce_config::{ConfigError, Flag, Origin, Secret, Section, Sources, Tables, Values, secrets};
 pub use keys::Keys;
+pub use limits::{Cors, Limits};
 pub use model::{
     Actuator, Api, Config, DatabaseSection, Desk, Docs, Gateway, Idempotency, Log, Orders, Password,
     Payments, Points, Profile, Relay, Secrets, Sessions, Shop,

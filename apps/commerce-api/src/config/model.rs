@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use commerce_telemetry::LogFormat;
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::{Cors, Limits, Secret};
 
 /// Everything that can be set. [`Default`] is the demonstration on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,10 @@ pub struct Config {
     pub api: Api,
     /// The API's documentation.
     pub docs: Docs,
+    /// How much callers may ask.
+    pub limits: Limits,
+    /// Pages of other origins.
+    pub cors: Cors,
     /// Logs.
     pub log: Log,
     /// The embedded database.
@@ -286,6 +290,8 @@ impl Default for Config {
             profile: Profile::Embedded,
             api: Api { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8080 },
             docs: Docs { enabled: true },
+            limits: Limits::default(),
+            cors: Cors::default(),
             log: Log { format: LogFormat::Plain, filter: "info".to_owned() },
             database: DatabaseSection { readers: 4, durable: true, busy_timeout_ms: 5_000 },
             desk: Desk { queue_max: 8_192, batch_max: 512, attempts_max: 4 },

@@ -6,6 +6,7 @@ use commerce_config::{ConfigError, Rule, Section, Setting, Values, checks, setti
 use commerce_telemetry::logging;
 
 use super::Config;
+use super::limits::{is_network, is_origin};
 
 const DAY_S: i64 = 86_400;
 const MONEY_MAX: i64 = commerce_api_domain::Money::MAX.won();
@@ -13,6 +14,7 @@ const MONEY_MAX: i64 = commerce_api_domain::Money::MAX.won();
 const KEY: &str = "64 hexadecimal digits, not all alike; make them with `openssl rand -hex 32`";
 const GATEWAY_URL: &str =
     "an http or https URL such as https://pg.example.com, without credentials, query or fragment";
+const NETWORK: &str = "a network such as 10.0.0.0/8 or 2001:db8::/32, or an address";
 
 /// Every key, in the order of `config/commerce.toml`.
 const ALL: &[Setting] = &[
@@ -24,6 +26,26 @@ const ALL: &[Setting] = &[
     setting("api.bind", Rule::Text(checks::is_address, "an IP address such as 127.0.0.1, ::1 or 0.0.0.0")),
     setting("api.port", Rule::Whole(0, 65_535, "; 0 takes a free port")),
     setting("docs.enabled", Rule::Switch),
+    setting("limits.user_reads_per_s", Rule::Whole(1, 100_000, " requests")),
+    setting("limits.user_reads_burst", Rule::Whole(1, 1_000_000, " requests")),
+    setting("limits.user_writes_per_s", Rule::Whole(1, 100_000, " requests")),
+    setting("limits.user_writes_burst", Rule::Whole(1, 1_000_000, " requests")),
+    setting("limits.address_reads_per_s", Rule::Whole(1, 100_000, " requests")),
+    setting("limits.address_reads_burst", Rule::Whole(1, 1_000_000, " requests")),
+    setting("limits.address_writes_per_s", Rule::Whole(1, 100_000, " requests")),
+    setting("limits.address_writes_burst", Rule::Whole(1, 1_000_000, " requests")),
+    setting("limits.address_log_ins_per_minute", Rule::Whole(1, 100_000, " log-ins")),
+    setting("limits.address_log_ins_burst", Rule::Whole(1, 1_000_000, " log-ins")),
+    setting("limits.account_log_ins_per_minute", Rule::Whole(1, 100_000, " log-ins")),
+    setting("limits.account_log_ins_burst", Rule::Whole(1, 1_000_000, " log-ins")),
+    setting("limits.exempt_networks", Rule::List(is_network, NETWORK)),
+    setting("limits.trusted_proxies", Rule::List(is_network, NETWORK)),
+    setting("limits.connections_max", Rule::Whole(1, 1_000_000, " connections")),
+    setting("limits.head_timeout_ms", Rule::Whole(100, 600_000, " milliseconds")),
+    setting(
+        "cors.origins",
+        Rule::List(is_origin, "an origin such as https://shop.example.com, without a path"),
+    ),
     setting("log.format", Rule::Choice(&["plain", "json"], "")),
     setting("log.filter", Rule::Text(is_filter, "a filter such as info or info,commerce_api=debug")),
     setting("database.readers", Rule::Whole(1, 64, " connections")),

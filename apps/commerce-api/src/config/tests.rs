@@ -73,6 +73,16 @@ fn bad_values_are_refused_with_key_value_source_and_what_is_allowed() {
         ("PROFILE", "servers", "`profile` is \"servers\"", "embedded; the profile servers"),
         ("PROFILE", "cloud", "`profile` is \"cloud\"", "embedded"),
         ("DOCS__ENABLED", "yes", "`docs.enabled` is \"yes\"", "true or false"),
+        ("LIMITS__USER_WRITES_PER_S", "0", "`limits.user_writes_per_s` is 0", "from 1 to 100000 requests"),
+        (
+            "LIMITS__TRUSTED_PROXIES",
+            "10.0.0.0/8,proxy",
+            "is [\"10.0.0.0/8\", \"proxy\"]",
+            "a network such as",
+        ),
+        ("LIMITS__HEAD_TIMEOUT_MS", "1", "is 1", "from 100 to 600000 milliseconds"),
+        ("CORS__ORIGINS", "*", "`cors.origins` is [\"*\"]", "an origin such as"),
+        ("CORS__ORIGINS", "https://shop.example.com/", "is [\"https", "without a path"),
         ("LOG__FORMAT", "xml", "`log.format` is \"xml\"", "plain or json"),
         ("LOG__FILTER", "info,x=loud", "`log.filter` is \"info,x=loud\"", "a filter such as"),
         ("DATABASE__READERS", "0", "`database.readers` is 0", "from 1 to 64"),
@@ -178,6 +188,24 @@ fn a_file_that_is_absent_or_broken_is_named() {
     let error = from_file("[api\nport = 1").unwrap_err();
     assert!(matches!(error, ConfigError::Syntax { .. }), "{error:?}");
     assert!(error.to_string().contains("line 1"), "{error}");
+}
+
+#[test]
+fn only_a_demonstration_lets_this_machine_off_the_limits_of_addresses() {
+    let local = "127.0.0.1".parse().unwrap();
+    let mut config = Config::default();
+    assert!(config.limit_options().exempt.contain(local));
+    config.from_file = true;
+    assert!(!config.limit_options().exempt.contain(local));
+    let loaded = from_environment(&[("COMMERCE_LIMITS__EXEMPT_NETWORKS", "10.0.0.0/8, 192.0.2.7")]).unwrap();
+    let exempt = loaded.config.limit_options().exempt;
+    assert!(exempt.contain("192.0.2.7".parse().unwrap()) && !exempt.contain(local));
+    assert_eq!(
+        origin_of(&loaded, "limits.exempt_networks").value.as_deref(),
+        Some("[\"10.0.0.0/8\", \"192.0.2.7\"]")
+    );
+    let none = from_environment(&[("COMMERCE_LIMITS__EXEMPT_NETWORKS", "")]).unwrap();
+    assert!(!none.config.limit_options().exempt.contain(local));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod answer;
 mod auth;
 mod docs;
 mod failure;
+mod front;
 mod input;
 mod problems;
 mod refusal;
@@ -22,15 +23,17 @@ use commerce_api_application::{
     Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, Rankings, ViewCounter,
 };
 use commerce_http::extract::BODY_BYTES_MAX;
+use commerce_http::limit::{limit_addresses, limit_users};
 use commerce_http::policy::enforce;
 use commerce_http::track::track;
 use commerce_http::{AccessGate, Authenticator, BodyLimit, EntropySource, PolicyTable, Problem};
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use http::header::CACHE_CONTROL;
 use utoipa::openapi::OpenApi;
 
 pub use auth::SessionAuthenticator;
 pub use docs::{DOCUMENT_PATH, PAGE_PATH};
+pub use front::{FrontDoor, LOG_IN_ROUTES};
 pub use signature::{SignatureGuard, describe_callback_metrics};
 
 /// The use cases behind the interface.
@@ -82,19 +85,27 @@ pub fn openapi() -> OpenApi {
 
 /// Every route, held to its policy, traced, measured and bounded, and the document of them.
 ///
-/// `operator` is traced and measured as well, and decides for itself who may call it; the document does not have it.
+/// `operator` is traced, measured and bounded as well, and decides for itself who may call it; the document does not
+/// have it.
 pub fn router(
     facades: Facades,
     entropy: Arc<dyn EntropySource>,
     authenticator: Arc<dyn Authenticator>,
     operator: axum::Router,
+    front: FrontDoor,
 ) -> Result<(axum::Router, OpenApi), Unguarded> {
     let (router, document) = v1::router().split_for_parts();
     let table = policies(&document)?;
     let gate = Arc::new(AccessGate::new(table, authenticator));
     let serves_docs = facades.docs;
+    let FrontDoor { limits, origins } = front;
+    let mut router = router.with_state(Arc::new(facades));
+    if let Some(limits) = &limits {
+        router = router
+            .route_layer(from_fn_with_state(limits.clone(), limit_users))
+            .layer(Extension(limits.clone()));
+    }
     let mut router = router
-        .with_state(Arc::new(facades))
         .route_layer(from_fn_with_state(gate, enforce))
         .merge(operator)
         .layer(map_response(private_unless_said));
@@ -102,22 +113,21 @@ pub fn router(
         router = router.merge(docs::router(document.clone()));
     }
     // With a fallback of its own, the answer to an unknown path stays traced when a router without one is merged.
-    let router = router
-        .fallback(async || Problem::route_not_found())
-        .layer(Extension(BodyLimit(BODY_BYTES_MAX)))
-        .layer(from_fn_with_state(entropy, track))
-        .layer(map_response(unsniffed));
+    let mut router =
+        router.fallback(async || Problem::route_not_found()).layer(Extension(BodyLimit(BODY_BYTES_MAX)));
+    if let Some(limits) = limits {
+        router = router.layer(from_fn_with_state(limits, limit_addresses));
+    }
+    // A refusal by a limit is for the page to read, too.
+    if let Some(cors) = front::cors(origins) {
+        router = router.layer(cors);
+    }
+    let router = router.layer(from_fn_with_state(entropy, track)).layer(map_response(front::shielded));
     Ok((router, document))
 }
 
 fn policies(document: &OpenApi) -> Result<PolicyTable, Unguarded> {
     PolicyTable::from_openapi(document).map_err(Unguarded)
-}
-
-/// What is answered is what it says that it is: no browser may guess.
-async fn unsniffed(mut response: Response) -> Response {
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }
 
 /// No cache may keep what a handler did not call public.

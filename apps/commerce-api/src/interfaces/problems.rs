@@ -32,16 +32,21 @@ macro_rules! problems {
 }
 pub(crate) use problems;
 
+/// Of every operation.
+pub const RATE_LIMITED: &str = "RATE_LIMITED; `Retry-After` says when to try again";
+
 problems! {
     /// Every operation: a bad token is refused also where none is needed.
     Always {
         401 => "AUTHENTICATION_REQUIRED, INVALID_TOKEN",
+        429 => RATE_LIMITED,
         500 => "INTERNAL_ERROR",
         503 => "STORAGE_UNAVAILABLE, SESSIONS_UNAVAILABLE",
     }
     /// Operations at the order or like desk.
     AtDesk {
         401 => "AUTHENTICATION_REQUIRED, INVALID_TOKEN",
+        429 => RATE_LIMITED,
         500 => "INTERNAL_ERROR",
         503 => "DESK_OVERLOADED, STORAGE_UNAVAILABLE, OUTCOME_UNKNOWN, SESSIONS_UNAVAILABLE",
     }

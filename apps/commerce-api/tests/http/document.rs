@@ -93,7 +93,7 @@ fn every_operation_says_who_may_call_it_and_what_it_answers() {
 
 fn assert_responses(name: &str, operation: &Value) {
     let responses = operation["responses"].as_object().unwrap();
-    for status in ["401", "500", "503"] {
+    for status in ["401", "429", "500", "503"] {
         assert!(responses.contains_key(status), "{name} {status}");
     }
     let admin = operation["x-policy"] == "ADMIN";

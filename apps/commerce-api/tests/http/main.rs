@@ -9,6 +9,7 @@ mod bodies;
 mod callbacks;
 mod document;
 mod keys;
+mod limits;
 mod operator;
 mod pages;
 mod parameters;

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use super::{Routes, Shared};
 use crate::interfaces::failure::Answered;
 use crate::interfaces::input::TransactionKey;
-use crate::interfaces::problems::problems;
+use crate::interfaces::problems::{RATE_LIMITED, problems};
 
 pub fn routes() -> Routes {
     Routes::new().routes(routes!(payment_callback))
@@ -78,6 +78,7 @@ problems! {
         408 => "REQUEST_TIMEOUT",
         413 => "PAYLOAD_TOO_LARGE",
         415 => "UNSUPPORTED_MEDIA_TYPE",
+        429 => RATE_LIMITED,
         500 => "INTERNAL_ERROR",
         503 => "DESK_OVERLOADED, STORAGE_UNAVAILABLE, OUTCOME_UNKNOWN, SESSIONS_UNAVAILABLE",
     }

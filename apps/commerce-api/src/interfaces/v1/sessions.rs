@@ -1,8 +1,12 @@
 //! Logging in and out.
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use commerce_api_application::{LogIn, OpenedSession};
+use commerce_http::limit::RateLimits;
 use commerce_http::{BearerToken, Json};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -14,7 +18,7 @@ use super::users::account_failure;
 use super::{Routes, Shared};
 use crate::interfaces::failure::Answered;
 use crate::interfaces::input::Time;
-use crate::interfaces::problems::{Always, BadBody, problems};
+use crate::interfaces::problems::{Always, BadBody, RATE_LIMITED, problems};
 
 pub fn routes() -> Routes {
     Routes::new().routes(routes!(log_in)).routes(routes!(log_out))
@@ -59,6 +63,7 @@ problems! {
     /// Of a log-in.
     LogInProblems {
         401 => "BAD_CREDENTIALS, INVALID_TOKEN",
+        429 => RATE_LIMITED,
         500 => "INTERNAL_ERROR",
         503 => "STORAGE_UNAVAILABLE, SESSIONS_UNAVAILABLE",
     }
@@ -72,8 +77,16 @@ problems! {
     security((), ("bearer" = [])),
     extensions(("x-policy" = json!("ANYONE")))
 )]
-async fn log_in(State(api): State<Shared>, Json(request): Json<LogInRequest>) -> Answered {
+async fn log_in(
+    State(api): State<Shared>,
+    limits: Option<Extension<Arc<RateLimits>>>,
+    Json(request): Json<LogInRequest>,
+) -> Answered {
     let LogInRequest { login_id, password } = request;
+    // Before anything is looked up: the refusal does not depend on whether there is such an account.
+    if let Some(Extension(limits)) = limits {
+        limits.log_in(&login_id)?;
+    }
     let session = api.accounts.log_in(LogIn { login_id, password }).await.map_err(account_failure)?;
     Ok((StatusCode::CREATED, Json(SessionResponse::from(session))).into_response())
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use commerce_api::app::AdminSession;
-use commerce_api::interfaces::{Facades, SessionAuthenticator, SignatureGuard, router};
+use commerce_api::interfaces::{Facades, FrontDoor, SessionAuthenticator, SignatureGuard, router};
 use commerce_api_application::desk::{DeskOptions, DeskReply, LikeDesk, OrderDesk, Submission};
 use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::{
@@ -97,6 +97,10 @@ impl Shop {
     }
 
     pub async fn open_in(mode: Mode) -> Self {
+        Self::open_behind(FrontDoor::default(), mode).await
+    }
+
+    pub async fn open_behind(front: FrontDoor, mode: Mode) -> Self {
         let directory = TempDir::new().unwrap();
         let options =
             SqliteOptions { durable: false, ..SqliteOptions::new(directory.path().join("shop.db")) };
@@ -121,7 +125,7 @@ impl Shop {
         let accounts = facades.accounts.clone();
         let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
         let entropy = Arc::new(CountingEntropy::default());
-        let (router, _) = router(facades, entropy, authenticator, operator(&accounts)).unwrap();
+        let (router, _) = router(facades, entropy, authenticator, operator(&accounts), front).unwrap();
         Self { router, clock, catalogue, views, accounts, inbox, desk, directory }
     }
 
