@@ -54,7 +54,9 @@ impl Apps {
         let clock = Arc::new(SystemClock);
         let log = EmbeddedLog::open(log_options(&config, true), clock.clone()).await?;
         let bus: Arc<dyn EventBus> = Arc::new(log.clone());
-        let collector = Collector::open(collector_options(settings), clock.as_ref()).await?;
+        let mut options = collector_options(settings);
+        options.projector.alone = true;
+        let collector = Collector::open(options, clock.as_ref()).await?;
         let authenticator = Arc::new(SessionAuthenticator::new(platform.accounts.clone()));
         let api = Running::start(platform, &config, Some(bus.clone()))?;
         let collector = commerce_collector::Running::start(collector, bus, authenticator, clock)?;

@@ -184,6 +184,14 @@ impl BoardStore for CountsClient {
         .await
     }
 
+    async fn end_lease(&self) -> Result<(), StoreError> {
+        self.run(|rows| {
+            rows.lease = None;
+            Ok(())
+        })
+        .await
+    }
+
     async fn release(&self, owner: Uuid) -> Result<(), StoreError> {
         self.run(|rows| {
             rows.lease = rows.lease.filter(|(holder, _)| *holder != owner);

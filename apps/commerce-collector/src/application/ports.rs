@@ -154,6 +154,9 @@ pub trait BoardStore: Send + Sync + 'static {
     /// Holds the projector's lease for `owner` until `until_us`, or learns that another does.
     async fn hold(&self, owner: Uuid, now_us: i64, until_us: i64) -> Result<bool, StoreError>;
 
+    /// Frees the lease, whoever holds it: only for whoever knows that its holder is dead.
+    async fn end_lease(&self) -> Result<(), StoreError>;
+
     /// Gives the lease back, so that another can take it at once.
     async fn release(&self, owner: Uuid) -> Result<(), StoreError>;
 

@@ -20,6 +20,9 @@ pub struct ProjectorOptions {
     pub every: Duration,
     /// How long it holds the lease without renewing it, 10 s by default.
     pub lease: Duration,
+    /// No other process has the database for as long as this one runs: a lease that is found belongs to a dead one and
+    /// is not waited for. False by default.
+    pub alone: bool,
     /// What views, likes and orders are worth.
     pub weights: Weights,
 }
@@ -29,6 +32,7 @@ impl Default for ProjectorOptions {
         Self {
             every: Duration::from_millis(500),
             lease: Duration::from_secs(10),
+            alone: false,
             weights: Weights::default(),
         }
     }
@@ -36,6 +40,8 @@ impl Default for ProjectorOptions {
 
 /// It looks for dirty days at least so often, whoever counted.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The age of the boards is told so often, also while a ranking fails or takes long.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Ranking takes at most one part in so many of the time: a large day is ranked less often, and counting goes on.
 const REST: u32 = 9;
 /// Days ranked before the lease is looked at again.
@@ -53,22 +59,40 @@ pub struct Projector {
     pub owner: Uuid,
 }
 
+/// What it knows of its lease.
+struct Lease {
+    /// It is held at least until then, in microseconds since the epoch.
+    renew_at_us: i64,
+    /// The lease that is found belongs to nobody who lives.
+    takes_over: bool,
+}
+
 impl Projector {
     /// Runs until `stop` turns true; `counted` wakes it.
-    pub async fn run(self, mut counted: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) {
-        let mut in_step_at = Instant::now();
-        let mut renew_at_us = i64::MIN;
+    pub async fn run(self, counted: watch::Receiver<u64>, stop: watch::Receiver<bool>) {
+        let in_step_at = watch::Sender::new(Instant::now());
+        tokio::select! {
+            // In a fixed order, so that a simulated run repeats.
+            biased;
+            () = self.work(counted, stop, &in_step_at) => {}
+            () = tell_age(&in_step_at) => {}
+        }
+    }
+
+    async fn work(
+        &self,
+        mut counted: watch::Receiver<u64>,
+        mut stop: watch::Receiver<bool>,
+        in_step_at: &watch::Sender<Instant>,
+    ) {
+        let mut lease = Lease { renew_at_us: i64::MIN, takes_over: self.options.alone };
         loop {
             // Whatever is counted from here on wakes it again.
             counted.mark_unchanged();
             let started = Instant::now();
-            match self.pass(&mut renew_at_us).await {
-                Ok(()) => in_step_at = started,
-                Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "the boards were not ranked; tried again");
-                }
+            if let Err(error) = self.pass(&mut lease, in_step_at).await {
+                tracing::warn!(error = %Chain(&error), "the boards were not ranked; tried again");
             }
-            metrics::board_age(in_step_at.elapsed());
             let pause = self.options.every.max(started.elapsed() * REST);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -82,7 +106,7 @@ impl Projector {
             }
         }
         // What was counted last is shown before the app is gone.
-        if let Err(error) = self.pass(&mut renew_at_us).await {
+        if let Err(error) = self.pass(&mut lease, in_step_at).await {
             tracing::warn!(error = %Chain(&error), "the boards lag until the next start");
         }
         if let Err(error) = self.store.release(self.owner).await {
@@ -90,30 +114,54 @@ impl Projector {
         }
     }
 
-    /// Ranks all dirty days if this is the one projector.
-    async fn pass(&self, renew_at_us: &mut i64) -> Result<(), StoreError> {
+    /// Ranks all dirty days if this is the one projector. The boards are in step with what was counted before a look
+    /// that found no dirty day, or all of whose days it ranked; what another may rank is not known.
+    async fn pass(&self, lease: &mut Lease, in_step_at: &watch::Sender<Instant>) -> Result<(), StoreError> {
         loop {
+            let looked_at = Instant::now();
             let days = self.store.dirty_days(DAYS).await?;
-            if days.is_empty() || !self.holds(renew_at_us).await? {
+            if days.is_empty() {
+                in_step_at.send_replace(looked_at);
                 return Ok(());
             }
+            if !self.holds(lease).await? {
+                return Ok(());
+            }
+            let all = (days.len() as u64) < DAYS;
             for day in days {
                 let started = Instant::now();
                 self.store.rank_day(day, self.options.weights).await?;
                 metrics::ranked(started.elapsed());
             }
+            if all {
+                in_step_at.send_replace(looked_at);
+            }
         }
     }
 
     /// The lease is renewed at half of it, so that nobody else holds it while this one believes to.
-    async fn holds(&self, renew_at_us: &mut i64) -> Result<bool, StoreError> {
+    async fn holds(&self, lease: &mut Lease) -> Result<bool, StoreError> {
         let now_us = self.clock.now_us();
-        if now_us < *renew_at_us {
+        if now_us < lease.renew_at_us {
             return Ok(true);
+        }
+        if lease.takes_over {
+            self.store.end_lease().await?;
+            // Whoever holds it from here on came later and lives.
+            lease.takes_over = false;
         }
         let lease_us = i64::try_from(self.options.lease.as_micros()).unwrap_or(i64::MAX);
         let held = self.store.hold(self.owner, now_us, now_us.saturating_add(lease_us)).await?;
-        *renew_at_us = if held { now_us.saturating_add(lease_us / 2) } else { i64::MIN };
+        lease.renew_at_us = if held { now_us.saturating_add(lease_us / 2) } else { i64::MIN };
         Ok(held)
+    }
+}
+
+/// Tells the age of the boards for as long as it is polled.
+async fn tell_age(in_step_at: &watch::Sender<Instant>) {
+    loop {
+        let age = in_step_at.borrow().elapsed();
+        metrics::board_age(age);
+        tokio::time::sleep(TELL_EVERY).await;
     }
 }

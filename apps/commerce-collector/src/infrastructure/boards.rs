@@ -39,6 +39,17 @@ impl BoardStore for SqlCollector {
         held.await.map_err(Failure::into)
     }
 
+    async fn end_lease(&self) -> Result<(), StoreError> {
+        let ended = self.db.write("end_projector_lease", move |tx| {
+            Box::pin(async move {
+                let statement = Template::new("UPDATE leases SET until = 0 WHERE name = ?");
+                tx.execute_raw(statement.statement(tx.dialect(), [LEASE.into()])).await?;
+                Ok::<_, Failure>(())
+            })
+        });
+        ended.await.map_err(Failure::into)
+    }
+
     async fn release(&self, owner: Uuid) -> Result<(), StoreError> {
         let released = self.db.write("release_projector", move |tx| {
             Box::pin(async move {

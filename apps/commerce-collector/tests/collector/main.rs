@@ -8,5 +8,6 @@ mod dead_letters;
 mod exactly_once;
 mod facts;
 mod http;
+mod projector;
 mod store;
 mod support;
