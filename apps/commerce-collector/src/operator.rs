@@ -67,12 +67,16 @@ impl HealthIndicator for ConsumerHealth {
     }
 
     async fn check(&self) -> Health {
-        match self.0.status() {
+        let health = match self.0.status() {
             Status::Starting => Health::up().with("status", "STARTING"),
             Status::Running => Health::up().with("status", "RUNNING").with("partitions", self.0.partitions()),
             Status::Retrying(reason) => Health::down(reason).with("status", "RETRYING"),
             Status::Halted(reason) => Health::down(reason).with("status", "HALTED"),
             Status::Stopped => Health::down("the consumer was stopped").with("status", "STOPPED"),
+        };
+        match self.0.skipped() {
+            0 => health,
+            skipped => health.with("skipped", skipped),
         }
     }
 }

@@ -11,6 +11,7 @@ const DEAD_LETTERS: &str = "commerce_collector_dead_letters_total";
 const DEAD_LETTERS_OPEN: &str = "commerce_collector_dead_letters_open";
 const BATCH: &str = "commerce_collector_batch_seconds";
 const BATCH_SIZE: &str = "commerce_collector_batch_size";
+const SKIPPED: &str = "commerce_events_skipped_total";
 const HALTED: &str = "commerce_collector_halted";
 const LAG: &str = "commerce_consumer_lag_records";
 const RANKING: &str = "commerce_collector_ranking_seconds";
@@ -24,10 +25,14 @@ pub fn describe() {
     metrics::describe_gauge!(DEAD_LETTERS_OPEN, "Records set aside that nobody has dealt with");
     metrics::describe_histogram!(BATCH, "Time of counting one batch, in seconds");
     metrics::describe_histogram!(BATCH_SIZE, "Records of one batch");
+    metrics::describe_counter!(SKIPPED, "Records that the log deleted before they were counted");
     metrics::describe_gauge!(HALTED, "1 while the consumer has halted");
     metrics::describe_gauge!(LAG, "Records that are not counted yet, by topic and partition");
     metrics::describe_histogram!(RANKING, "Time of ranking one day, in seconds");
-    metrics::describe_gauge!(BOARD_AGE, "Time since the boards showed all that was counted, in seconds");
+    metrics::describe_gauge!(
+        BOARD_AGE,
+        "Time since the boards were last seen to show all that was counted, in seconds"
+    );
 }
 
 pub(super) fn batch(items: &[Item], collected: Collected, elapsed: Duration) {
@@ -47,6 +52,11 @@ pub(super) fn batch(items: &[Item], collected: Collected, elapsed: Duration) {
     metrics::histogram!(BATCH).record(elapsed);
     #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52 records")]
     metrics::histogram!(BATCH_SIZE).record(items.len() as f64);
+}
+
+pub(super) fn skipped(topic: &str, partition: i32, records: u64) {
+    metrics::counter!(SKIPPED, "topic" => topic.to_owned(), "partition" => partition.to_string())
+        .increment(records);
 }
 
 pub(super) fn halted(halted: bool) {

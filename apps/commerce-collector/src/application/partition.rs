@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commerce_bus::{Assignment, BusError, EventBus, PartitionConsumer};
+use commerce_bus::{Assignment, BusError, PartitionConsumer};
 use commerce_collector_domain::Quarantine;
 use tokio::sync::watch;
 
@@ -11,6 +11,7 @@ use super::GROUP;
 use super::consumer::Consumer;
 use super::failure::{Chain, Halt};
 use super::intake::Intake;
+use super::metrics;
 use super::ports::{Item, StoreError};
 use super::settle::{Settler, Unsettled};
 
@@ -108,7 +109,7 @@ async fn begin(
     loop {
         let failed: Box<dyn std::error::Error + Send + Sync> =
             match consumer.store.claim(assignment, window).await {
-                Ok(claimed) => match seek(&*consumer.bus, assignment, partition, claimed.next).await {
+                Ok(claimed) => match seek(consumer, assignment, partition, claimed.next).await {
                     Ok(()) => {
                         consumer.state.stuck(&assignment.topic, assignment.partition, None);
                         let percent = consumer.options.dead_letter_percent;
@@ -150,31 +151,44 @@ impl From<BusError> for Unseekable {
 }
 
 async fn seek(
-    bus: &dyn EventBus,
+    consumer: &Consumer,
     assignment: &Assignment,
     partition: &mut dyn PartitionConsumer,
     next: Option<i64>,
 ) -> Result<(), Unseekable> {
     let Assignment { topic, partition: number, .. } = assignment;
-    let earliest = bus.earliest(topic, *number).await?;
+    let earliest = consumer.bus.earliest(topic, *number).await?;
     let Some(next) = next else { return Ok(partition.seek(earliest).await?) };
-    let lag = bus.lag(GROUP, &[topic]).await?;
+    let lag = consumer.bus.lag(GROUP, &[topic]).await?;
     if let Some(end) = lag.iter().find(|lag| lag.partition == *number).map(|lag| lag.end)
         && end < next
     {
         let (topic, partition) = (topic.clone(), *number);
         return Err(Unseekable::Halted(Halt::LogReplaced { topic, partition, next, end }));
     }
+    partition.seek(next.max(earliest)).await?;
     if next < earliest {
-        tracing::error!(
-            topic,
-            partition = number,
-            next,
-            earliest,
-            "the log no longer has records that were not counted; counting goes on at its earliest"
-        );
+        tell_skipped(consumer, assignment, next, earliest);
     }
-    Ok(partition.seek(next.max(earliest)).await?)
+    Ok(())
+}
+
+fn tell_skipped(consumer: &Consumer, assignment: &Assignment, next: i64, earliest: i64) {
+    let Assignment { topic, partition, .. } = assignment;
+    let records = consumer.state.skips(topic, *partition, next, earliest);
+    if records == 0 {
+        return;
+    }
+    metrics::skipped(topic, *partition, records);
+    tracing::error!(
+        topic,
+        partition,
+        next,
+        earliest,
+        records,
+        "the log deleted records before they were counted; counting goes on at its earliest; run the audit to learn \
+         what is missing, and have the collector run at least once within the log's retention"
+    );
 }
 
 /// None where reading is to be tried again.

@@ -21,6 +21,9 @@ struct Inner {
     status: Status,
     /// Partitions that are counted, and why one is not getting on.
     partitions: BTreeMap<(String, i32), Option<String>>,
+    /// Offsets up to which records were gone from the log before they were counted.
+    skipped_to: BTreeMap<(String, i32), i64>,
+    skipped: u64,
 }
 
 /// How the consumer is, for health and for those who wait for it. Cheap to clone.
@@ -29,7 +32,12 @@ pub struct ConsumerState(Arc<Mutex<Inner>>);
 
 impl Default for ConsumerState {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Inner { status: Status::Starting, partitions: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(Inner {
+            status: Status::Starting,
+            partitions: BTreeMap::new(),
+            skipped_to: BTreeMap::new(),
+            skipped: 0,
+        })))
     }
 }
 
@@ -51,6 +59,22 @@ impl ConsumerState {
     /// How many partitions it counts.
     pub fn partitions(&self) -> usize {
         self.lock().partitions.len()
+    }
+
+    /// Records that were gone from the log before they were counted, since this process began.
+    pub fn skipped(&self) -> u64 {
+        self.lock().skipped
+    }
+
+    /// Takes note that the records from `next` to before `earliest` are gone; gives back how many were not known yet: a
+    /// partition that is taken over again before anything was counted skips the same ones.
+    pub(super) fn skips(&self, topic: &str, partition: i32, next: i64, earliest: i64) -> u64 {
+        let mut inner = self.lock();
+        let known = inner.skipped_to.entry((topic.to_owned(), partition)).or_insert(next);
+        let new = u64::try_from(earliest - next.max(*known)).unwrap_or_default();
+        *known = earliest.max(*known);
+        inner.skipped += new;
+        new
     }
 
     pub(super) fn set(&self, status: Status) {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use commerce_collector::Running;
 use commerce_collector::interfaces::openapi;
+use commerce_runtime::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -15,6 +16,7 @@ use crate::support::{Bench, Event, halted, until};
 struct Reply {
     status: u16,
     head: String,
+    text: String,
     json: Value,
 }
 
@@ -28,7 +30,8 @@ async fn get(addr: SocketAddr, path: &str, token: Option<&str>) -> Reply {
     socket.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Reply { status, head: head.to_lowercase(), json: serde_json::from_str(body).unwrap_or(Value::Null) }
+    let json = serde_json::from_str(body).unwrap_or(Value::Null);
+    Reply { status, head: head.to_lowercase(), text: body.to_owned(), json }
 }
 
 async fn ok(addr: SocketAddr, path: &str) -> Value {
@@ -220,6 +223,27 @@ async fn the_lag_and_the_health_tell_of_a_halt() {
     assert!(consumer["error"].as_str().unwrap().contains("were set aside"), "{consumer}");
     let ready = get(running.addr(), "/actuator/health/readiness", None).await;
     assert_eq!(ready.status, 200, "boards are served all the same");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn records_that_the_log_deleted_before_they_were_counted_are_told_of() {
+    let bench = Bench::open().await;
+    let events = mixed(60);
+    bench.publish(&events[..30]).await;
+    let running = bench.start().await;
+    bench.counts_after(running).await;
+    bench.publish(&events[30..]).await;
+    // The log's own clock is the system's.
+    let far = SystemClock.now_us() + 30 * 24 * 3_600_000_000;
+    bench.log.purge(far).await.unwrap();
+
+    let running = bench.start().await;
+    until("all is told of", async || running.consumer().skipped() == 30).await;
+    let health = get(running.addr(), "/actuator/health", Some("admin")).await;
+    assert_eq!(health.json["components"]["consumer"]["details"]["skipped"], 30);
+    let metrics = get(running.addr(), "/actuator/prometheus", Some("admin")).await;
+    assert!(metrics.text.contains("commerce_events_skipped_total{"), "{}", metrics.text);
     running.stop().await;
 }
 
