@@ -43,6 +43,7 @@ const RULES: &[Rule] = &[
             "commerce-contracts",
             "commerce-database",
             "commerce-http",
+            "commerce-resilience",
             "commerce-runtime",
             "commerce-telemetry",
         ]),
@@ -66,10 +67,17 @@ const RULES: &[Rule] = &[
             "commerce-contracts",
             "commerce-database",
             "commerce-http",
+            "commerce-resilience",
             "commerce-runtime",
             "commerce-telemetry",
             "commerce-webhook",
         ]),
+    },
+    // The layers around a call know neither who calls nor what.
+    Rule {
+        name: "commerce-resilience",
+        forbidden: &["axum", "hyper", "reqwest", "sea-orm", "sqlx"],
+        members: Some(&["commerce-runtime"]),
     },
     Rule {
         name: "commerce-webhook",
