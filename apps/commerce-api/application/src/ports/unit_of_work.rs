@@ -212,7 +212,7 @@ impl PaymentTraces {
                     amount,
                     at,
                 });
-                self.visit(payment.id);
+                self.due(payment.id);
             }
             (PaymentEvent::Refunded | PaymentEvent::DuplicateRefunded { .. }, Some(key)) => {
                 self.refunds_settled.push((payment.id, key.clone()));
@@ -221,8 +221,13 @@ impl PaymentTraces {
         }
     }
 
-    /// Has a payment visited now.
+    /// Has a payment visited now, also where it became final.
     pub fn visit(&mut self, payment: PaymentId) {
+        self.checks_removed.retain(|removed| *removed != payment);
+        self.due(payment);
+    }
+
+    fn due(&mut self, payment: PaymentId) {
         if !self.checks_added.contains(&payment) {
             self.checks_added.push(payment);
         }
