@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commerce_api_domain::{
-    CommandKind, OrderId, OrderStatus, Outcome, PaymentId, PlaceOrder, Refusal, Rules, Timestamp, WorkingSet,
-    decide,
+    CommandKind, OrderId, OrderStatus, Outcome, PaymentCommand, PaymentId, PlaceOrder, Refusal, Rules,
+    Timestamp, WorkingSet, decide,
 };
 
 use super::engine::BatchFailure;
@@ -131,6 +131,15 @@ fn named_order(kind: &CommandKind) -> Option<OrderId> {
     }
 }
 
+/// Whether the command says what the gateway captured, or that it captured nothing.
+const fn tells_of_gateway(kind: &CommandKind) -> bool {
+    use PaymentCommand::{Captured, Declined, NotRecorded};
+    matches!(
+        kind,
+        CommandKind::Payment { command: Captured { .. } | Declined { .. } | NotRecorded { .. }, .. }
+    )
+}
+
 fn lock_for_place(request: &mut LockRequest, place: &PlaceOrder) {
     request.products.extend(place.lines.iter().map(|line| line.product));
     request.users.insert(place.user);
@@ -155,7 +164,7 @@ struct Deciding<'a> {
     audit: Vec<AuditEntry>,
     placed_with: Vec<(OrderId, SealedCard)>,
     callbacks: Vec<(InboxEntry, Verdict)>,
-    /// Payments of which a callback says what their state refuses.
+    /// Payments of which a callback says what their state refuses, or somebody settled by hand.
     doubted: Vec<PaymentId>,
     replayed: Vec<&'static str>,
     refused: usize,
@@ -213,6 +222,12 @@ impl<'a> Deciding<'a> {
         if let Some(entry) = &submission.callback {
             self.judge(entry, &submission.command.kind, decision.is_ok());
         }
+        if let (Ok(Outcome::Order(order)), Some(_)) = (&decision, &submission.audit)
+            && tells_of_gateway(&submission.command.kind)
+        {
+            // A charge may be on its way while somebody settles it by hand: the gateway is asked once more.
+            self.doubted.push(order.payment.id);
+        }
         let keep = |keyed| self.keep(keyed, decision.as_ref());
         let answer = submission.keyed.as_ref().map(keep).transpose()?;
         Ok(DeskReply::Decided { decision: Box::new(decision), answer })
@@ -258,7 +273,10 @@ impl<'a> Deciding<'a> {
     }
 
     fn changed(&self) -> bool {
-        !self.set.is_clean() || !self.new_answers.is_empty() || !self.callbacks.is_empty()
+        !self.set.is_clean()
+            || !self.new_answers.is_empty()
+            || !self.callbacks.is_empty()
+            || !self.doubted.is_empty()
     }
 
     /// Counts what became durable; only called after the commit.

@@ -42,6 +42,9 @@ pub enum ByHandError {
     /// The gateway's transaction key is another payment's.
     #[error("payment {0} is known under this transaction key")]
     ForeignKey(PaymentId),
+    /// The dispatcher visits it, so nothing can be concluded from the gateway's silence.
+    #[error("the payment is being visited at the gateway: look again in a minute, it may be settled")]
+    Visited,
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -87,8 +90,9 @@ impl Payments {
     }
 
     /// Settles a payment by what the caller knows of it, under the rules of the state that it is in, and writes it with the
-    /// `reason` to the audit log in the same transaction. Refused as stale where the dispatcher visits it in between: look
-    /// again, it may be settled.
+    /// `reason` to the audit log in the same transaction. That nothing was captured is refused while the dispatcher visits
+    /// it, and as stale where it does so in between: look again, it may be settled. The gateway is asked once more about a
+    /// capture, or that there was none: what it knows better is followed.
     pub async fn resolve(
         &self,
         caller: &Caller,
@@ -136,7 +140,7 @@ impl Payments {
         payment: &Payment,
         by_hand: ByHand,
         reason: &str,
-    ) -> Result<PaymentCommand, StorageError> {
+    ) -> Result<PaymentCommand, ByHandError> {
         Ok(match (by_hand, payment.duplicates.iter().find(|known| !known.refunded)) {
             (ByHand::Captured { key }, _) => PaymentCommand::Captured { key },
             (ByHand::Refunded, Some(duplicate)) if payment.status != PaymentStatus::RefundPending => {
@@ -147,11 +151,16 @@ impl Payments {
         })
     }
 
-    async fn failed(&self, payment: &Payment, reason: &str) -> Result<PaymentCommand, StorageError> {
+    async fn failed(&self, payment: &Payment, reason: &str) -> Result<PaymentCommand, ByHandError> {
         if let (PaymentStatus::Processing, Some(key)) = (payment.status, &payment.gateway_key) {
             return Ok(PaymentCommand::Declined { key: key.clone(), reason: reason.into() });
         }
-        let fence = self.checks.fence(payment.id).await?.unwrap_or_default();
+        let fence = self.checks.fence(payment.id).await?;
+        if fence.is_none() && matches!(payment.status, PaymentStatus::Requesting | PaymentStatus::Unknown) {
+            return Err(ByHandError::Visited);
+        }
+        // In any other state it is refused whatever the fence.
+        let fence = fence.unwrap_or_default();
         Ok(PaymentCommand::NotRecorded { attempt: payment.attempt, fence, then: NotRecorded::Failed })
     }
 

@@ -200,6 +200,7 @@ impl PaymentDispatcher {
                 let later = now.plus(backoff(backoff_first, backoff_max, check.tries));
                 Some((later.min(limit), in_vain))
             }
+            Next::NotBefore(at) => Some((at, in_vain)),
             Next::Rarely => Some((now.plus(backoff_max), in_vain)),
             Next::Done => None,
         }

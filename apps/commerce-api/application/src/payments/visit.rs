@@ -26,6 +26,8 @@ pub(super) enum Next {
     Later,
     /// Nothing changed, and at that moment something can be concluded from it.
     NoLaterThan(Timestamp),
+    /// Nothing changed, and a visit before that moment would only send again.
+    NotBefore(Timestamp),
     /// Nothing that time would change.
     Rarely,
     /// Nobody has to visit it any more.
@@ -38,7 +40,7 @@ impl Next {
         match self {
             Self::Now => "now",
             Self::Soon => "soon",
-            Self::Later | Self::NoLaterThan(_) => "later",
+            Self::Later | Self::NoLaterThan(_) | Self::NotBefore(_) => "later",
             Self::Rarely => "rarely",
             Self::Done => "done",
         }
@@ -131,11 +133,25 @@ impl Visit<'_> {
     }
 
     async fn submit(&self, command: PaymentCommand) -> Visiting<Order> {
+        let tells_of_money = matches!(
+            command,
+            PaymentCommand::Accepted { .. }
+                | PaymentCommand::Captured { .. }
+                | PaymentCommand::Declined { .. }
+        );
         let kind = CommandKind::Payment { order: self.check.order, command };
         match self.dispatcher.desk.submit(Submission::internal(kind)).await? {
-            DeskReply::Decided { decision, .. } => match (*decision)? {
-                Outcome::Order(order) => Ok(*order),
-                other => Err(Refusal::Inconsistent(format!("a payment led to {other:?}").into()).into()),
+            DeskReply::Decided { decision, .. } => match *decision {
+                Ok(Outcome::Order(order)) => Ok(*order),
+                Ok(other) => Err(Refusal::Inconsistent(format!("a payment led to {other:?}").into()).into()),
+                Err(refusal) => {
+                    if tells_of_money {
+                        // It was settled otherwise meanwhile, and may have no check any more; the gateway has something
+                        // under our reference that nobody else would ever look at.
+                        self.dispatcher.visit_soon(self.payment().id).await?;
+                    }
+                    Err(refusal.into())
+                }
             },
             // Only keys are replayed, and this had none.
             _ => Err(SubmitError::Failed.into()),
@@ -171,7 +187,11 @@ impl Visit<'_> {
             }
             Err(ChargeError::Refused(cause)) => {
                 tracing::warn!(payment = %payment.id, attempt, cause, "the gateway refused a charge");
-                // Of this attempt nothing was recorded; an earlier one may have been.
+                // Of this attempt nothing was recorded; an earlier one may have been, or may be yet.
+                let (abilities, now) = (self.dispatcher.gateway.abilities(), self.dispatcher.clock.now());
+                if attempt > 1 && abilities.idempotency && !abilities.void && now < self.recorded_until() {
+                    return Ok(Next::NotBefore(now.plus(self.dispatcher.options.not_found_grace)));
+                }
                 self.conclude_failed(attempt).await
             }
         }
@@ -183,7 +203,7 @@ impl Visit<'_> {
         if !self.check.order_waits && abilities.void {
             return self.conclude_failed(payment.attempt).await;
         }
-        let found = self.dispatcher.gateway.find_by_reference(payment.id).await?;
+        let found = self.recorded().await?;
         if !found.is_empty() {
             return self.follow(found).await;
         }
@@ -191,7 +211,7 @@ impl Visit<'_> {
             return self.send_again().await;
         }
         // Without keys a second POST could be a second charge, and what is not found now may be recorded yet.
-        let over = self.check.since.plus(self.dispatcher.options.not_found_grace);
+        let over = self.recorded_until();
         if self.dispatcher.clock.now() < over {
             return Ok(Next::NoLaterThan(over));
         }
@@ -209,12 +229,7 @@ impl Visit<'_> {
     /// Nothing was recorded, and where the gateway can promise it nothing will be: it failed. What was recorded all the
     /// same is followed.
     async fn conclude_failed(&self, attempt: i64) -> Visiting<Next> {
-        let (payment, gateway) = (self.payment(), &self.dispatcher.gateway);
-        let found = if gateway.abilities().void {
-            gateway.void(payment.id).await?
-        } else {
-            gateway.find_by_reference(payment.id).await?
-        };
+        let found = self.closed().await?;
         if !found.is_empty() {
             return self.follow(found).await;
         }
@@ -231,13 +246,11 @@ impl Visit<'_> {
         let captured = is(|state| *state == TransactionState::Captured);
         let pending = is(|state| *state == TransactionState::Pending);
         if found.iter().any(|known| captured(&known)) {
-            for known in found.iter().rev().filter(captured) {
-                self.settle(&known.key).await?;
-            }
+            let settled = self.settle_each(found.iter().rev().filter(captured)).await;
             if found.iter().any(|known| pending(&known)) {
                 self.dispatcher.visit_soon(self.payment().id).await?;
             }
-            return Ok(Next::Soon);
+            return settled.map(|()| Next::Soon);
         }
         if let Some(oldest) = found.iter().rev().find(pending) {
             self.submit(PaymentCommand::Accepted { key: oldest.key.clone() }).await?;
@@ -262,6 +275,36 @@ impl Visit<'_> {
                 Ok(next)
             }
         }
+    }
+
+    /// Settles one after the other; one that cannot be believed stands in no other's way. Gives back the first failure.
+    async fn settle_each(&self, found: impl Iterator<Item = &TransactionSummary> + Send) -> Visiting<()> {
+        let mut settled = Ok(());
+        for known in found {
+            let next = self.settle(&known.key).await;
+            settled = settled.and(next.map(|_| ()));
+        }
+        settled
+    }
+
+    /// What the gateway has under our reference, newest first.
+    async fn recorded(&self) -> Visiting<Vec<TransactionSummary>> {
+        Ok(self.dispatcher.gateway.find_by_reference(self.payment().id).await?)
+    }
+
+    /// The same, and where the gateway can promise it nothing will be recorded after.
+    async fn closed(&self) -> Visiting<Vec<TransactionSummary>> {
+        let gateway = &self.dispatcher.gateway;
+        if gateway.abilities().void {
+            Ok(gateway.void(self.payment().id).await?)
+        } else {
+            self.recorded().await
+        }
+    }
+
+    /// How long what is not found now may be recorded yet.
+    fn recorded_until(&self) -> Timestamp {
+        self.check.since.plus(self.dispatcher.options.not_found_grace)
     }
 
     /// A list has no amount, so the transaction is read in full before anything is concluded from it.
@@ -300,7 +343,15 @@ impl Visit<'_> {
     /// A final payment of which somebody said otherwise: the gateway's word counts.
     async fn doubt(&self) -> Visiting<Next> {
         let payment = self.payment();
-        let found = self.dispatcher.gateway.find_by_reference(payment.id).await?;
+        let is_unpaid = matches!(payment.status, PaymentStatus::Failed | PaymentStatus::Voided);
+        // What failed shall not be captured later, by a charge that is still on its way.
+        let found = if is_unpaid { self.closed().await? } else { self.recorded().await? };
+        if is_unpaid && found.is_empty() {
+            let over = self.recorded_until();
+            if !self.dispatcher.gateway.abilities().void && self.dispatcher.clock.now() < over {
+                return Ok(Next::NoLaterThan(over));
+            }
+        }
         let ours = payment.gateway_key.as_ref();
         let captured = |known: &&TransactionSummary| known.state == TransactionState::Captured;
         if payment.status == PaymentStatus::Success
@@ -313,9 +364,8 @@ impl Visit<'_> {
             let counts = matches!(payment.status, PaymentStatus::Success | PaymentStatus::Refunded);
             (counts && ours == Some(key)) || payment.duplicate(key).is_some()
         };
-        for known in found.iter().rev().filter(captured).filter(|known| !kept(&known.key)) {
-            self.settle(&known.key).await?;
-        }
+        let unknown = found.iter().rev().filter(captured).filter(|known| !kept(&known.key));
+        self.settle_each(unknown).await?;
         if found.iter().any(|known| known.state == TransactionState::Pending) {
             return Ok(Next::Later);
         }

@@ -138,7 +138,8 @@ pub trait PaymentChecks: Send + Sync + 'static {
     /// Gives back how many.
     async fn take_over(&self, now: Timestamp) -> Result<u64, StorageError>;
 
-    /// The fence of a payment's check; none where it has no check.
+    /// The fence under which something can be concluded by hand of a payment; none where it has no check, or a visit holds
+    /// it.
     async fn fence(&self, payment: PaymentId) -> Result<Option<i64>, StorageError>;
 
     /// When the next visit is due; none where nothing has to be visited.

@@ -130,7 +130,11 @@ impl PaymentChecks for MemoryStorage {
     }
 
     async fn fence(&self, payment: PaymentId) -> Result<Option<i64>, StorageError> {
-        self.alone(|tables| tables.checks.get(&payment).map(|check| check.fence)).await
+        self.alone(|tables| {
+            let free = tables.checks.get(&payment).filter(|check| !check.is_held);
+            free.map(|check| check.fence)
+        })
+        .await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StorageError> {

@@ -67,6 +67,8 @@ async fn an_unknown_payment_is_resolved_as_failed_and_gives_everything_back() {
     decided(office.resolve(&order, ByHand::Failed).await.unwrap()).unwrap();
     assert_eq!(office.till.state(&order).await, "PAYMENT_FAILED/FAILED");
     office.till.gave_everything_back().await;
+    assert_eq!(office.till.open_payments().await, [order.payment.id], "the gateway is asked once more");
+    office.till.work_for(Duration::from_mins(3)).await;
     office.till.is_settled().await;
     let log = office.memory().audit_log();
     let [entry] = &log[..] else { panic!("{log:?}") };
@@ -87,6 +89,7 @@ async fn a_payment_that_the_gateway_does_not_tell_of_is_resolved_as_captured() {
     let key = office.till.gateway.transactions()[0].key.clone();
     decided(office.resolve(&order, ByHand::Captured { key }).await.unwrap()).unwrap();
     assert_eq!(office.till.state(&order).await, "PAID/SUCCESS");
+    office.till.work_for(Duration::from_secs(5)).await;
     office.till.is_settled().await;
     let other = office.till.place(0).await;
     let key = office.till.gateway.transactions()[0].key.clone();
@@ -145,6 +148,37 @@ async fn a_payment_in_processing_is_resolved_as_failed_with_the_reason() {
     office.payments.recheck(&office.admin, order.payment.id).await.unwrap();
     office.till.work_for(Duration::from_secs(5)).await;
     assert_eq!(office.till.state(&order).await, "PAYMENT_FAILED/REFUNDED");
+    office.till.gave_everything_back().await;
+    office.till.is_settled().await;
+}
+
+#[tokio::test]
+async fn what_is_resolved_as_failed_while_its_charge_is_on_its_way_is_refunded_in_the_end() {
+    let office = office(GatewayAbilities::ALL).await;
+    let (payments, admin, checks) =
+        (office.payments.clone(), office.admin.clone(), office.till.payments.checks.clone());
+    let keys = [office.keyed("visited"), office.keyed("free")];
+    office.till.gateway.before_answer(Box::new(move |transaction| {
+        let (payments, admin, checks, [first, second]) =
+            (payments.clone(), admin.clone(), checks.clone(), keys.clone());
+        Box::pin(async move {
+            let payment = PaymentId(transaction.reference.parse().unwrap());
+            let refused = payments.resolve(&admin, first, payment, ByHand::Failed, "silence").await;
+            assert!(matches!(refused, Err(ByHandError::Visited)), "{refused:?}");
+            // A hint takes the claim away from the visit, which is still waiting for its answer.
+            checks.hasten(payment, NOW, None).await.unwrap();
+            let done = payments.resolve(&admin, second, payment, ByHand::Failed, "silence").await;
+            decided(done.unwrap()).unwrap();
+        })
+    }));
+    let order = office.till.place(3_000).await;
+    office.till.step().await;
+    assert_eq!(office.till.state(&order).await, "PAYMENT_FAILED/FAILED");
+    office.till.gateway.capture();
+    office.till.work_for(Duration::from_secs(5)).await;
+    assert_eq!(office.till.state(&order).await, "PAYMENT_FAILED/REFUNDED");
+    assert!(office.till.gateway.is_voided(order.payment.id), "nothing more can be recorded");
+    assert_eq!(office.till.gateway.refunds().len(), 1);
     office.till.gave_everything_back().await;
     office.till.is_settled().await;
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use commerce_api_application::desk::Submission;
 use commerce_api_application::payments::CallbackOutcome;
 use commerce_api_application::ports::{
     GatewayAbilities, GatewayTransaction, InboxEntry, TransactionState, Verdict,
@@ -9,7 +10,7 @@ use commerce_api_application::ports::{
 use commerce_api_domain::*;
 use futures::future::join_all;
 
-use crate::gateway::Meets;
+use crate::gateway::{Meets, key_of};
 use crate::shop::*;
 use crate::till::*;
 
@@ -71,6 +72,62 @@ async fn a_callback_may_come_before_the_answer() {
         assert_eq!(till.state(&order).await, "PAID/SUCCESS");
         till.gateway.capture();
         till.work_for(HOUR).await;
+        till.is_settled().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_transaction_that_is_answered_after_the_first_was_paid_is_refunded() {
+    on_every_storage(|shop| async {
+        let till = Till::open(shop, GatewayAbilities { idempotency: false, ..GatewayAbilities::ALL }).await;
+        let callbacks = till.callbacks.clone();
+        till.gateway.next(&[Meets::RecordedTwice]);
+        till.gateway.before_answer(Box::new(move |second| {
+            let callbacks = callbacks.clone();
+            Box::pin(async move {
+                let (key, state) = (key_of(1).into(), TransactionState::Captured);
+                let first = GatewayTransaction { key, state, ..second };
+                callbacks.receive(callback("early", &first)).await.unwrap();
+            })
+        }));
+        let order = till.place(0).await;
+        till.step().await;
+        assert_eq!(till.state(&order).await, "PAID/SUCCESS");
+        till.gateway.capture();
+        till.work_for(HOUR).await;
+        assert_eq!(till.state(&order).await, "PAID/SUCCESS");
+        let refunds = till.gateway.refunds();
+        assert_eq!(refunds.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), [key_of(2)]);
+        till.is_settled().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_callback_that_contradicts_the_settlement_of_its_own_batch_has_the_gateway_asked() {
+    at_a_till(|till| async move {
+        let (order, transaction) = captured(&till).await;
+        let told = |event_id: &str, command| {
+            let kind = CommandKind::Payment { order: order.id, command };
+            let entry = InboxEntry {
+                event_id: event_id.to_owned(),
+                headers: "{}".to_owned(),
+                body: "{}".to_owned(),
+                received_at: NOW,
+            };
+            till.desk.submit(Submission { callback: Some(entry), ..Submission::internal(kind) })
+        };
+        let key = transaction.key.clone();
+        let paid = told("paid", PaymentCommand::Captured { key: key.clone() });
+        let declined = told("declined", PaymentCommand::Declined { key, reason: "no".into() });
+        for reply in join_all([paid, declined]).await {
+            reply.unwrap();
+        }
+        assert_eq!(till.state(&order).await, "PAID/SUCCESS");
+        assert_eq!(verdict(&till, "declined").await, "CONFLICT");
+        assert_eq!(till.shop.books().await.checks.len(), 1, "it is visited, though it is final");
+        till.step().await;
         till.is_settled().await;
     })
     .await;

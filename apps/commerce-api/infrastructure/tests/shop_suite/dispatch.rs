@@ -182,6 +182,18 @@ async fn a_refused_charge_fails_at_once() {
     .await;
 }
 
+/// A charge that the gateway has and whose answer nobody hears.
+async fn record(till: &Till, order: &Order) {
+    let charge = commerce_api_application::ports::Charge {
+        payment: order.payment.id,
+        attempt: 1,
+        brand: CardBrand::Hyundai,
+        card: commerce_api_application::ports::CardNumber::new(CARD_NUMBER.to_owned()),
+        amount: order.payment.card_part,
+    };
+    commerce_api_application::ports::PaymentGateway::charge(&*till.gateway, &charge).await.unwrap();
+}
+
 /// Brings an order to the state that `name` says, by a gateway that has recorded a charge or will.
 async fn brought_to(till: &Till, name: &str) -> Order {
     match name {
@@ -190,14 +202,7 @@ async fn brought_to(till: &Till, name: &str) -> Order {
             let send = CommandKind::Payment { order: order.id, command: PaymentCommand::Send };
             // Sent by a dispatcher that died before it heard the answer.
             till.run(send).await.unwrap();
-            let charge = commerce_api_application::ports::Charge {
-                payment: order.payment.id,
-                attempt: 1,
-                brand: CardBrand::Hyundai,
-                card: commerce_api_application::ports::CardNumber::new(CARD_NUMBER.to_owned()),
-                amount: order.payment.card_part,
-            };
-            commerce_api_application::ports::PaymentGateway::charge(&*till.gateway, &charge).await.unwrap();
+            record(till, &order).await;
             order
         }
         "PROCESSING" => {
@@ -353,6 +358,49 @@ async fn a_second_capture_under_one_reference_is_refunded_once() {
         till.work_for(HOUR).await;
         assert_eq!(till.state(&order).await, "CANCELED/REFUNDED");
         assert_eq!(till.gateway.refunds().len(), 2);
+        till.is_settled().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_capture_that_cannot_be_believed_stands_in_no_others_way() {
+    on_every_storage(|shop| async {
+        let till = Till::open(shop, GatewayAbilities { idempotency: false, ..GatewayAbilities::ALL }).await;
+        till.gateway.next(&[Meets::RecordedTwice]);
+        let order = till.place(0).await;
+        let send = CommandKind::Payment { order: order.id, command: PaymentCommand::Send };
+        till.run(send).await.unwrap();
+        // Both are found by our reference; the older one is not what was asked for.
+        record(&till, &order).await;
+        till.gateway.falsify_amount_of(&key_of(1));
+        till.gateway.capture();
+        till.work_for(secs(5)).await;
+        assert_eq!(till.state(&order).await, "PAID/SUCCESS");
+        assert_eq!(till.payment(&order).await.gateway_key.as_deref(), Some(&*key_of(2)));
+        till.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_earlier_attempt_may_show_after_a_later_one_was_refused() {
+    on_every_storage(|shop| async {
+        let till = Till::open(shop, GatewayAbilities { idempotency: true, ..GatewayAbilities::NONE }).await;
+        till.gateway.next(&[Meets::RecordedLate(secs(60)), Meets::Refused]);
+        let order = till.place(0).await;
+        till.work_for(secs(59)).await;
+        assert_eq!(till.state(&order).await, "PAYMENT_PENDING/REQUESTING", "not found is not final");
+        till.gateway.capture();
+        till.work_for(secs(90)).await;
+        assert_eq!(till.state(&order).await, "PAID/SUCCESS");
+        till.is_settled().await;
+        till.gateway.next(&[Meets::LostBefore, Meets::Refused, Meets::Refused]);
+        let order = till.place(0).await;
+        till.work_for(secs(59)).await;
+        assert_eq!(till.state(&order).await, "PAYMENT_PENDING/REQUESTING");
+        till.work_for(secs(90)).await;
+        assert_eq!(till.state(&order).await, "PAYMENT_FAILED/FAILED", "one more attempt, and no more");
         till.is_settled().await;
     })
     .await;

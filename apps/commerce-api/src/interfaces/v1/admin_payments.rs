@@ -174,6 +174,11 @@ fn by_hand_failure(error: ByHandError) -> Failure {
         .field("/transactionKey", "is another payment's")
         .extra("paymentId", owner.to_string())
         .into(),
+        ByHandError::Visited => {
+            Problem::new(StatusCode::CONFLICT, "PAYMENT_STATE_CONFLICT", "The payment is being visited")
+                .detail(error.to_string())
+                .into()
+        }
         ByHandError::Storage(error) => error.into(),
         ByHandError::Desk(error) => error.into(),
     }

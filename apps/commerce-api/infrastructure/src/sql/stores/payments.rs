@@ -326,7 +326,11 @@ impl PaymentChecks for SqlPayments {
 
     async fn fence(&self, payment: PaymentId) -> Result<Option<i64>, StorageError> {
         let mut statement = Query::select();
-        statement.column("fence").from("payment_checks").and_where(Expr::col("payment_id").eq(payment.0));
+        statement
+            .column("fence")
+            .from("payment_checks")
+            .and_where(Expr::col("payment_id").eq(payment.0))
+            .and_where(Expr::col("owner").is_null());
         one(&self.db.reader_named("check_fence"), &statement, fence).await
     }
 
