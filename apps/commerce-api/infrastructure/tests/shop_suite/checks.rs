@@ -261,6 +261,26 @@ async fn open_payments_page_from_the_oldest() {
 }
 
 #[tokio::test]
+async fn a_payment_that_cannot_be_read_stands_in_no_others_way() {
+    let shop = Shop::sqlite().await;
+    let Backend::Sqlite { database, .. } = &shop.backend else { unreachable!() };
+    let orders = place(&shop, 3).await;
+    let bad = orders[0].payment.id;
+    let spoil = "UPDATE payments SET card_brand = 'SHELL' WHERE id = ?1";
+    execute(database, spoil, [bad.0.into()]).await;
+    let claimed = claim(&shop, 1, NOW, 10).await;
+    assert_eq!(claimed.len(), 2);
+    assert!(claimed.iter().all(|check| check.payment.id != bad));
+    assert_eq!(claim(&shop, 1, NOW, 10).await, [], "its lease spaces it out");
+    let filter = OpenFilter { made_before: at(1), limit: 10, ..OpenFilter::default() };
+    assert_eq!(shop.payments().checks.open(&filter).await.unwrap().len(), 2);
+    assert_eq!(shop.payments().checks.by_state().await.unwrap()[0].count, 3);
+    let mend = "UPDATE payments SET card_brand = 'KB' WHERE id = ?1";
+    execute(database, mend, [bad.0.into()]).await;
+    assert_eq!(claim(&shop, 1, NOW.plus(TTL), 10).await.len(), 3);
+}
+
+#[tokio::test]
 async fn a_check_made_due_by_hand_is_in_the_audit_log() {
     let shop = Shop::memory();
     let Backend::Memory(memory) = &shop.backend else { unreachable!() };

@@ -14,8 +14,9 @@ use sea_orm::sea_query::{self, Expr, ExprTrait, JoinType, Query, SelectStatement
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use uuid::Uuid;
 
-use super::query::{Failure, all, decoded, one, page, select};
+use super::query::{Failure, all, one, page, select};
 use crate::sql::decode::{Columns, PAYMENT_COLUMNS};
+use crate::sql::error::orm;
 use crate::sql::unit_of_work::orders::{CHECKS, REFUND_PENDING, due_at};
 use crate::sql::unit_of_work::records;
 
@@ -91,6 +92,21 @@ fn fence(row: &mut Columns<'_>) -> Result<i64, StorageError> {
 
 fn time(row: &mut Columns<'_>) -> Result<Timestamp, StorageError> {
     row.time()
+}
+
+/// Rows that decode, which start with the payment's id. One that does not stands in nobody's way: a claim of it ends with
+/// its lease, so it is told of again.
+fn readable<T>(rows: &[QueryResult], decode: impl Fn(&mut Columns<'_>) -> Result<T, StorageError>) -> Vec<T> {
+    let read = |row: &QueryResult| match decode(&mut Columns::of(row)) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let payment = row.try_get_by_index::<Uuid>(0).map(PaymentId).ok();
+            let payment = payment.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
+            tracing::error!(payment, %error, "a payment cannot be read and is left out: mend its rows");
+            None
+        }
+    };
+    rows.iter().filter_map(read).collect()
 }
 
 fn due(now: Timestamp, limit: u64) -> SelectStatement {
@@ -171,34 +187,34 @@ async fn claim(
         ]);
     }
     tx.execute_raw(CLAIM.statement(tx.dialect(), &rows)).await?;
-    let mut claimed = all(tx, &held(owner, until), claimed).await?;
+    let mut claimed = readable(&tx.query_all(&held(owner, until)).await?, claimed);
     // An owner that claims twice in one moment gets only what it did not have.
     let fences: BTreeMap<Uuid, i64> = due.iter().copied().collect();
     claimed.retain(|check| fences.get(&check.payment.id.0) == Some(&(check.fence - 1)));
     let payments = claimed.iter().map(|check| check.payment.id.0);
     let refunds =
         tx.query_all_raw(REFUNDS.by_rows(tx.dialect(), Lock::None, payments.map(|id| [RowValue::Uuid(id)])));
-    let mut refunds = due_refunds(&refunds.await?)?;
+    let mut refunds = due_refunds(&refunds.await?);
     for check in &mut claimed {
         check.refunds = refunds.remove(&check.payment.id).unwrap_or_default();
     }
     Ok(claimed)
 }
 
-fn due_refunds(rows: &[QueryResult]) -> Result<BTreeMap<PaymentId, Vec<DueRefund>>, StorageError> {
+fn due_refunds(rows: &[QueryResult]) -> BTreeMap<PaymentId, Vec<DueRefund>> {
     let mut due: BTreeMap<PaymentId, Vec<DueRefund>> = BTreeMap::new();
-    let refunds = decoded(rows, |row| {
+    let refunds = readable(rows, |row| {
         let (payment, state) = (PaymentId(row.take()?), row.take::<String>()?);
         let refund =
             DueRefund { gateway_key: row.take()?, refund_key: row.take()?, amount: row.money("refund")? };
         Ok((payment, state, refund))
-    })?;
+    });
     for (payment, state, refund) in refunds {
         if state == REFUND_PENDING {
             due.entry(payment).or_default().push(refund);
         }
     }
-    Ok(due)
+    due
 }
 
 /// Deletes a check that is held under `fence`, of a payment that is final and has no refund that is due.
@@ -345,7 +361,8 @@ impl PaymentChecks for SqlPayments {
     }
 
     async fn open(&self, filter: &OpenFilter) -> Result<Vec<OpenPayment>, StorageError> {
-        let found = all(&self.db.reader_named("open_payments"), &open(filter), checked).await?;
+        let reader = self.db.reader_named("open_payments");
+        let found = readable(&reader.query_all(&open(filter)).await.map_err(orm)?, checked);
         let open =
             |Checked { payment, tries, next_check_at, .. }| OpenPayment { payment, tries, next_check_at };
         Ok(found.into_iter().map(open).collect())
@@ -353,14 +370,14 @@ impl PaymentChecks for SqlPayments {
 
     async fn by_state(&self) -> Result<Vec<PaymentsInState>, StorageError> {
         let reader = self.db.reader_named("payments_by_state");
-        all(&reader, &by_state(), |row| {
+        let rows = reader.query_all(&by_state()).await.map_err(orm)?;
+        Ok(readable(&rows, |row| {
             Ok(PaymentsInState {
                 status: row.named("payment status", PaymentStatus::parse)?,
                 count: row.take()?,
                 oldest_at: row.optional_time()?,
             })
-        })
-        .await
+        }))
     }
 }
 
