@@ -99,8 +99,11 @@ impl PaymentDispatcher {
             }
             let free = self.options.concurrency.saturating_sub(visits.len());
             if free > 0 {
-                let claimed = beside(&mut visits, &mut done, self.claimed(free)).await;
-                visits.extend(claimed.into_iter().map(|check| self.visited(check)));
+                match beside(&mut visits, &mut done, self.claimed(free)).await {
+                    Some(claimed) => visits.extend(claimed.into_iter().map(|check| self.visited(check))),
+                    // What is due stays due: without a pause it would spin.
+                    None => beside(&mut visits, &mut done, self.pause(&mut stop)).await,
+                }
             }
             if !done.is_empty() {
                 continue;
@@ -137,26 +140,42 @@ impl PaymentDispatcher {
 
     /// Counts open payments for the metrics.
     pub async fn measure(&self) {
-        match self.checks.by_state().await {
-            Ok(states) => metrics::open(&states, self.clock.now()),
-            Err(error) => tracing::warn!(%error, "open payments were not counted"),
+        match guarded(self.checks.by_state()).await {
+            Some(Ok(states)) => metrics::open(&states, self.clock.now()),
+            Some(Err(error)) => tracing::warn!(%error, "open payments were not counted"),
+            None => {}
         }
     }
 
     async fn take_over(&self) {
-        match self.checks.take_over(self.clock.now()).await {
-            Ok(0) => {}
-            Ok(payments) => tracing::info!(payments, "visits that were cut off are made again"),
-            Err(error) => tracing::warn!(%error, "claims of a dispatcher that died end with their lease"),
+        match guarded(self.checks.take_over(self.clock.now())).await {
+            Some(Ok(0)) | None => {}
+            Some(Ok(payments)) => tracing::info!(payments, "visits that were cut off are made again"),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "claims of a dispatcher that died end with their lease")
+            }
         }
     }
 
-    async fn claimed(&self, limit: usize) -> Vec<ClaimedCheck> {
+    /// Claims what is due; none where that failed.
+    async fn claimed(&self, limit: usize) -> Option<Vec<ClaimedCheck>> {
         let claim = self.checks.claim(self.owner, self.clock.now(), self.options.lease, limit as u64);
-        claim.await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "no payments were claimed; it tries again");
-            Vec::new()
-        })
+        match guarded(claim).await? {
+            Ok(claimed) => Some(claimed),
+            Err(error) => {
+                tracing::warn!(%error, "no payments were claimed; it tries again");
+                None
+            }
+        }
+    }
+
+    /// Waits as after a failed visit, or until it is told to stop.
+    async fn pause(&self, stop: &mut watch::Receiver<bool>) {
+        tokio::select! {
+            biased;
+            () = told(stop) => {}
+            () = tokio::time::sleep(self.options.backoff_first) => {}
+        }
     }
 
     /// Visits one payment. A visit that fails or panics is over like any other, and stands in nobody's way.
@@ -173,7 +192,7 @@ impl PaymentDispatcher {
 
     /// Lets claims go. Where that fails they end by themselves when their lease does.
     async fn release(&self, visited: Vec<Visited>) {
-        if let Err(error) = self.checks.reschedule(&self.next_checks(visited)).await {
+        if let Some(Err(error)) = guarded(self.checks.reschedule(&self.next_checks(visited))).await {
             tracing::warn!(%error, "claims were not let go; they end with their lease");
         }
     }
@@ -209,9 +228,9 @@ impl PaymentDispatcher {
     /// How long there is nothing to do unless it is woken.
     async fn idle(&self) -> Duration {
         let poll = self.options.poll_every;
-        match self.checks.next_due().await {
-            Ok(Some(due)) => due.since(self.clock.now()).clamp(SHORTEST_IDLE.min(poll), poll),
-            Ok(None) | Err(_) => poll,
+        match guarded(self.checks.next_due()).await {
+            Some(Ok(Some(due))) => due.since(self.clock.now()).clamp(SHORTEST_IDLE.min(poll), poll),
+            _ => poll,
         }
     }
 
@@ -237,6 +256,15 @@ async fn beside<R>(
             Some(visited) = visits.next() => done.push(visited),
         }
     }
+}
+
+/// What storage answers; none where it panicked, which does not stop the dispatcher for the life of the process.
+async fn guarded<R>(work: impl Future<Output = R>) -> Option<R> {
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    if outcome.is_err() {
+        tracing::error!("the payment dispatcher panicked at its storage; it goes on");
+    }
+    outcome.ok()
 }
 
 /// Waits until it is told to stop, or nobody can tell it any more.

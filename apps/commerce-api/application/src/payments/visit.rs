@@ -165,7 +165,13 @@ impl Visit<'_> {
             return Err(VisitError::NoCard);
         };
         let card = self.dispatcher.cipher.open(sealed).map_err(|_| VisitError::NoCard)?;
-        let attempt = self.submit(PaymentCommand::Send).await?.payment.attempt;
+        let attempt = match self.submit(PaymentCommand::Send).await {
+            Ok(order) => order.payment.attempt,
+            // The order closed meanwhile, or another has settled the payment: there is nothing to send. A check that is
+            // left is let go.
+            Err(VisitError::Refused(Refusal::Payment(_))) => return Ok(Next::Soon),
+            Err(error) => return Err(error),
+        };
         let charge = Charge { payment: payment.id, attempt, brand: *brand, card, amount: payment.card_part };
         match self.dispatcher.gateway.charge(&charge).await {
             Ok(transaction) => {
