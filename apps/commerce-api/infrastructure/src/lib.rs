@@ -1,7 +1,7 @@
 //! Adapters of the ports: SQL, in memory, hashing, clock, the payment gateway.
 
-pub mod gateway;
 pub mod bus;
+pub mod gateway;
 pub mod memory;
 pub mod runtime;
 pub mod session_cache;
