@@ -152,7 +152,7 @@ impl PaymentDispatcher {
             Some(Ok(0)) | None => {}
             Some(Ok(payments)) => tracing::info!(payments, "visits that were cut off are made again"),
             Some(Err(error)) => {
-                tracing::warn!(%error, "claims of a dispatcher that died end with their lease")
+                tracing::warn!(%error, "claims of a dispatcher that died end with their lease");
             }
         }
     }
