@@ -14,6 +14,7 @@ mod locks;
 mod schedule;
 mod shop;
 mod simulated;
+mod storage_trouble;
 mod till;
 mod unit_of_work;
 mod whole;

@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use commerce_api_application::desk::{DeskOptions, LikeDesk, LikeReply};
 use commerce_api_application::payments::{DispatchOptions, PaymentDispatcher};
 use commerce_api_application::ports::{
-    Charge, ChargeError, Clock as _, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway,
-    TransactionState, TransactionSummary,
+    Charge, ChargeError, Clock as _, GatewayAbilities, GatewayError, GatewayTransaction, IdSource as _,
+    PaymentGateway, TransactionState, TransactionSummary,
 };
 use commerce_api_domain::*;
+use commerce_api_infrastructure::memory::{Fault, MemoryStorage};
+use commerce_api_infrastructure::runtime::{ManualClock, SequenceIds};
 use tokio::sync::{Semaphore, watch};
 
 use crate::gateway::{Meets, ScriptedGateway, key_of};
@@ -68,6 +71,22 @@ async fn a_second_capture_is_found_although_the_followed_charge_is_declined() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_batch_of_likes_that_runs_again_tells_nothing_twice() {
+    let storage = MemoryStorage::new();
+    let (user, product) = (storage.add_user(won(0)), storage.add_product("tea", won(100), 1));
+    let (ids, clock) = (SequenceIds::new(1), Arc::new(ManualClock::new(NOW)));
+    let desk = LikeDesk::start(Arc::new(storage.clone()), clock, DeskOptions::default());
+    storage.faults().push(Fault::CommitAnswerLost { applied: true });
+    let set = |active| desk.submit(LikeChange { ids: ids.seed(), user, product, active });
+    // All of them wait before the desk's worker runs, so they are one batch.
+    let replies = tokio::join!(set(true), set(false), set(true));
+    assert_eq!(replies.0, Ok(LikeReply::Set { changed: false }), "answered by the second run");
+    assert!(replies.1.is_ok() && replies.2.is_ok());
+    assert!(storage.likes()[0].active);
+    assert_eq!(storage.outbox().len(), 1, "the customer likes it: one event");
 }
 
 /// A gateway whose answer to a question waits until it is let go.
