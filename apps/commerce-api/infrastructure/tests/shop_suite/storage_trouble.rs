@@ -35,7 +35,7 @@ impl PaymentChecks for Troubled {
     ) -> Result<Vec<ClaimedCheck>, StorageError> {
         let number = self.claims.fetch_add(1, Ordering::Relaxed);
         if number < self.failures {
-            assert!(number % 2 == 0, "the claim panics");
+            assert!(number.is_multiple_of(2), "the claim panics");
             return Err(StorageError::Data("a claim that fails".into()));
         }
         self.checks.claim(owner, now, ttl, limit).await
