@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -66,14 +66,14 @@ impl BatchHandler for LikeBatch {
         item.ids.salt()
     }
 
-    /// A like sets a state, so running it again after a lost commit answer changes nothing.
+    /// A like sets a state, so running it again after a lost commit answer changes nothing. That holds since a batch writes
+    /// only what it changes in the end: of a like and its removal between two reads, nothing is told.
     async fn run(&self, items: &[Arc<LikeChange>], _: bool) -> Result<Vec<LikeReply>, BatchFailure> {
         let keys: BTreeSet<LikeKey> = items.iter().map(|change| (change.product, change.user)).collect();
         let mut unit = self.storage.begin("like_desk").await?;
         let mut locked = unit.lock_likes(&keys).await?;
         let now = self.clock.now();
-        let mut changed: BTreeSet<LikeKey> = BTreeSet::new();
-        let mut outbox = Vec::new();
+        let mut last: BTreeMap<LikeKey, &LikeChange> = BTreeMap::new();
         let mut replies = Vec::with_capacity(items.len());
         for change in items {
             if !locked.products.contains(&change.product) {
@@ -81,9 +81,14 @@ impl BatchHandler for LikeBatch {
                 continue;
             }
             let key = (change.product, change.user);
-            let decision = decide_like(change, locked.likes.get(&key), now);
-            replies.push(LikeReply::Set { changed: decision.is_some() });
-            if let Some((like, event)) = decision {
+            let stored = || locked.likes.get(&key).is_some_and(|like| like.active);
+            let was_active = last.insert(key, change).map_or_else(stored, |before| before.active);
+            replies.push(LikeReply::Set { changed: was_active != change.active });
+        }
+        let mut changed: BTreeSet<LikeKey> = BTreeSet::new();
+        let mut outbox = Vec::new();
+        for (key, change) in last {
+            if let Some((like, event)) = decide_like(change, locked.likes.get(&key), now) {
                 locked.likes.insert(key, like);
                 changed.insert(key);
                 outbox.push(outbox_record(&event, None));
