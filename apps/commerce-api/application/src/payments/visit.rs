@@ -253,7 +253,9 @@ impl Visit<'_> {
         let pending = is(|state| *state == TransactionState::Pending);
         if found.iter().any(|known| captured(&known)) {
             let settled = self.settle_each(found.iter().rev().filter(captured)).await;
-            if found.iter().any(|known| pending(&known)) {
+            // The first that was told may have ended the payment, and with it its visits.
+            let is_cut_short = settled.as_ref().is_err_and(|error| !error.needs_attention());
+            if is_cut_short || found.iter().any(|known| pending(&known)) {
                 self.dispatcher.visit_soon(self.payment().id).await?;
             }
             return settled.map(|()| Next::Soon);

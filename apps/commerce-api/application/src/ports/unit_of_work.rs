@@ -169,9 +169,13 @@ impl PaymentTraces {
         }
         for (id, before) in &set.dirty_orders {
             let Some(order) = set.snapshot.orders.get(id) else { continue };
-            // A final payment with a refund that is due is visited all the same.
-            let is_done = order.payment.status.is_final()
-                && order.payment.duplicates.iter().all(|known| known.refunded);
+            // A final payment with a refund that is due is visited all the same, and so is one that was closed although an
+            // earlier attempt may be at the gateway: that it was not found there once is no proof.
+            let payment = &order.payment;
+            let may_be_charged = payment.status == PaymentStatus::Voided && payment.attempt > 0;
+            let is_done = payment.status.is_final()
+                && !may_be_charged
+                && payment.duplicates.iter().all(|known| known.refunded);
             if !before.1.is_final() && is_done {
                 traces.checks_removed.push(order.payment.id);
             }

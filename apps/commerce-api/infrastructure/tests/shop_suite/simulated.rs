@@ -89,6 +89,34 @@ async fn a_batch_of_likes_that_runs_again_tells_nothing_twice() {
     assert_eq!(storage.outbox().len(), 1, "the customer likes it: one event");
 }
 
+#[tokio::test]
+async fn a_charge_that_was_not_found_once_is_looked_for_after_its_order_closed() {
+    at_every_till(|till| async move {
+        till.gateway.next(&[Meets::AnswerLost]);
+        let order = till.place(0).await;
+        till.step().await;
+        assert_eq!(till.state(&order).await, "PAYMENT_PENDING/UNKNOWN");
+        // The gateway's copy was old, so it would be sent again; then the customer cancels.
+        till.later(Duration::from_secs(5));
+        let (checks, now) = (&till.payments.checks, till.shop.clock.now());
+        let claimed = checks.claim(till.shop.ids.uuid(), now, Duration::from_secs(1), 1).await.unwrap();
+        let (fence, then) = (claimed[0].fence, NotRecorded::SendAgain);
+        let command = PaymentCommand::NotRecorded { attempt: 1, fence, then };
+        till.run(CommandKind::Payment { order: order.id, command }).await.unwrap();
+        till.cancel(&order).await;
+        assert_eq!(till.state(&order).await, "CANCELED/VOIDED");
+        till.gateway.capture();
+        till.work_for(Duration::from_hours(1)).await;
+        if till.gateway.abilities.refund {
+            assert_eq!(till.state(&order).await, "CANCELED/REFUNDED");
+            till.is_settled().await;
+        } else {
+            assert_eq!(till.open_payments().await, [order.payment.id]);
+        }
+    })
+    .await;
+}
+
 /// A gateway whose answer to a question waits until it is let go.
 struct Hesitant {
     inner: Arc<ScriptedGateway>,
