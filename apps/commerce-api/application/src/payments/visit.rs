@@ -341,9 +341,16 @@ impl Visit<'_> {
     /// The payment is settled; what else the gateway captured for it is given back. If it cannot be asked now, it will be.
     async fn look_for_duplicates(&self) -> Visiting<()> {
         let payment = self.payment();
+        let is_ours = |known: &TransactionSummary| payment.gateway_key.as_ref() == Some(&known.key);
         match self.dispatcher.gateway.find_by_reference(payment.id).await {
-            Ok(found) if found.len() <= 1 => Ok(()),
-            Ok(found) => self.follow(found).await.map(|_| ()),
+            Ok(found) if found.iter().all(is_ours) => Ok(()),
+            Ok(found) => {
+                // What is undecided, or was when the gateway's copy was made, may be captured yet.
+                if found.iter().any(|known| known.state == TransactionState::Pending) {
+                    self.dispatcher.visit_soon(payment.id).await?;
+                }
+                self.follow(found).await.map(|_| ())
+            }
             Err(_) => Ok(self.dispatcher.visit_soon(payment.id).await?),
         }
     }
