@@ -360,6 +360,7 @@ impl PartitionConsumer for Reader {
         if self.client.bus.world.strikes(Fault::FetchFails) {
             return Err(unavailable());
         }
+        // tidy: sleep simulated time
         tokio::time::sleep(linger).await;
         self.client.life.gate().await;
         let records = self.waiting(max).unwrap_or_default();

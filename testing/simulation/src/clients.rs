@@ -71,6 +71,7 @@ impl Clients {
     pub async fn run(self: Arc<Self>, commands: Vec<Command>) {
         locked(&self.known).busy = commands.len();
         for command in commands {
+            // tidy: sleep simulated time
             tokio::time::sleep(command.at.saturating_sub(self.fleet.world.clock.elapsed())).await;
             let clients = self.clone();
             tokio::spawn(async move {
@@ -151,6 +152,7 @@ impl Clients {
                     return;
                 }
             }
+            // tidy: sleep simulated time
             tokio::time::sleep(self.fleet.world.span(200, 3_000)).await;
         }
     }
@@ -226,6 +228,7 @@ impl Clients {
                     return;
                 }
             }
+            // tidy: sleep simulated time
             tokio::time::sleep(self.fleet.world.span(200, 3_000)).await;
         }
     }

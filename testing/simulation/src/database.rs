@@ -56,6 +56,7 @@ impl Connection {
     async fn there(&self) {
         self.life.gate().await;
         if self.strikes(Fault::DatabaseSlow) {
+            // tidy: sleep simulated time
             tokio::time::sleep(self.database.world.span(100, 2_000)).await;
         }
     }

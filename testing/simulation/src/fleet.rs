@@ -176,6 +176,7 @@ impl Fleet {
             tokio::spawn(relay.run(wake, stopping)),
             tokio::spawn(async move {
                 loop {
+                    // tidy: sleep simulated time
                     tokio::time::sleep(Duration::from_secs(4)).await;
                     // What fails is done by the next run.
                     let _ = expire_overdue(&expiring, &*orders, &*clock).await;
@@ -234,6 +235,7 @@ impl Fleet {
     /// Perhaps something happens to a process, to the gateway or to the bus.
     pub async fn chaos(self: Arc<Self>) {
         loop {
+            // tidy: sleep simulated time
             tokio::time::sleep(self.world.span(1_000, 8_000)).await;
             self.bus.tick();
             if self.world.strikes(Fault::GatewayDown) {
@@ -263,6 +265,7 @@ impl Fleet {
             node.tasks.iter().for_each(JoinHandle::abort);
             let (fleet, after) = (self.clone(), self.world.span(100, 12_000));
             tokio::spawn(async move {
+                // tidy: sleep simulated time
                 tokio::time::sleep(after).await;
                 let alone = locked(&fleet.nodes).len() == 1;
                 fleet.boot_node(slot, alone);
@@ -289,6 +292,7 @@ impl Fleet {
             collector.tasks.iter().for_each(JoinHandle::abort);
             let (fleet, after) = (self.clone(), self.world.span(100, 12_000));
             tokio::spawn(async move {
+                // tidy: sleep simulated time
                 tokio::time::sleep(after).await;
                 fleet.boot_collector(slot);
             });
@@ -300,8 +304,10 @@ impl Fleet {
         while let Some(notice) = notices.recv().await {
             let fleet = self.clone();
             tokio::spawn(async move {
+                // tidy: sleep simulated time
                 tokio::time::sleep(notice.after).await;
                 while !fleet.delivered(&notice).await {
+                    // tidy: sleep simulated time
                     tokio::time::sleep(Duration::from_secs(3)).await;
                 }
             });

@@ -143,6 +143,7 @@ impl Gateway {
             self.world.span(50, 6_000)
         };
         tokio::spawn(async move {
+            // tidy: sleep simulated time
             tokio::time::sleep(after).await;
             gateway.decide(index);
         });
@@ -239,9 +240,11 @@ impl Gateway {
             let after = world.span(1_000, u64::try_from(self.late_max.as_millis()).unwrap_or(u64::MAX));
             let (gateway, charge) = (self.clone(), charge.clone());
             tokio::spawn(async move {
+                // tidy: sleep simulated time
                 tokio::time::sleep(after).await;
                 gateway.record(&charge, false);
             });
+            // tidy: sleep simulated time
             tokio::time::sleep(TIME_LIMIT.min(after)).await;
             return unknown("not recorded yet");
         }
@@ -252,6 +255,7 @@ impl Gateway {
             self.record(charge, true);
         }
         if world.strikes(Fault::ChargeHangs) {
+            // tidy: sleep simulated time
             tokio::time::sleep(TIME_LIMIT).await;
             return unknown("no answer in time");
         }

@@ -80,6 +80,7 @@ impl Life {
             if frozen.is_zero() {
                 return;
             }
+            // tidy: sleep simulated time
             tokio::time::sleep_until(Instant::now() + frozen).await;
         }
     }

@@ -84,6 +84,7 @@ async fn run_all(plan: &Plan, attention: Attention) -> Report {
     let last = plan.commands.last().map_or(Duration::ZERO, |command| command.at);
     let calm_at = last.saturating_add(AFTERMATH);
     while world.clock.elapsed() < calm_at && !world.is_wrong() {
+        // tidy: sleep simulated time
         tokio::time::sleep(LOOK_EVERY.min(calm_at.saturating_sub(world.clock.elapsed()))).await;
     }
     world.calm();
@@ -112,6 +113,7 @@ async fn settle(world: &World, verdict: &Verdict<'_>, calm_at: Duration) -> Dura
             }
             break;
         }
+        // tidy: sleep simulated time
         tokio::time::sleep(LOOK_EVERY).await;
     }
     calm_for()

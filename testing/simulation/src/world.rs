@@ -141,6 +141,7 @@ impl World {
         match kind {
             0..70 => {}
             70..85 => tokio::task::yield_now().await,
+            // tidy: sleep simulated time
             _ => tokio::time::sleep(Duration::from_millis(ms)).await,
         }
     }
