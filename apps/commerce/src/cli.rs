@@ -20,7 +20,7 @@ Examples:
 
 Exit codes: 0 fine; 1 failed, or a rule of the shop is broken; 2 wrong usage, configuration, port or directory.";
 
-/// A shop that cannot oversell: order desk and HTTP API in one process.
+/// A shop that cannot oversell: orders, payments, events and rankings in one process.
 ///
 /// Without a command it starts the shop (`up`). Every command works beside a running shop on the same data directory,
 /// except a second `up`.
