@@ -3,17 +3,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::serve::ListenerExt as _;
 use chrono::NaiveDate;
 use commerce_boards::{BoardOptions, BoardReader};
 use commerce_bus::EventBus;
 use commerce_collector_domain::Weights;
 use commerce_database::{Database, SqliteOptions};
+use commerce_http::server::{listen, serve};
 use commerce_http::{Authenticator, EntropySource};
 use commerce_runtime::{Clock, fill_random, uuid_v7};
 use commerce_telemetry::{Readiness, metrics};
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -113,7 +111,7 @@ impl Running {
         describe();
         let options = collector.options.clone();
         let addr = SocketAddr::new(options.bind, options.port);
-        let listener = listen(addr).map_err(|source| match source.kind() {
+        let listener = listen(addr, BACKLOG).map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortTaken { addr },
             _ => StartError::Bind { addr, source },
         })?;
@@ -204,26 +202,3 @@ impl Running {
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1_024;
-
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restarted app takes its port at once, although connections of the last one linger.
-    #[cfg(not(windows))]
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
-}
-
-async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) -> io::Result<()> {
-    // Answers are small: without this each would wait for the acknowledgement of the one before.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
-        }
-    });
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            let _ = stop.wait_for(|stop| *stop).await;
-        })
-        .await
-}

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::Router;
-use axum::serve::ListenerExt as _;
 use commerce_database::SqliteOptions;
+use commerce_http::server::{listen, serve};
 use commerce_telemetry::{
     ActuatorState, BuildInfo, Health, HealthIndicator, HealthRegistry, LoopbackOr, Readiness, actuator,
     metrics,
 };
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -51,7 +49,7 @@ impl Simulator {
         let metrics = metrics::install()?;
         crate::metrics::describe();
         let asked = SocketAddr::new(options.bind, options.port);
-        let listener = listen(asked).map_err(|source| match source.kind() {
+        let listener = listen(asked, BACKLOG).map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortTaken { addr: asked },
             _ => StartError::Bind { addr: asked, source },
         })?;
@@ -147,26 +145,3 @@ impl HealthIndicator for DatabaseHealth {
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1_024;
-
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restarted simulator takes its port at once, although connections of the last one linger.
-    #[cfg(not(windows))]
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
-}
-
-async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) -> io::Result<()> {
-    // Answers are small: without this each would wait for the acknowledgement of the one before.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
-        }
-    });
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            let _ = stop.wait_for(|stop| *stop).await;
-        })
-        .await
-}

@@ -9,6 +9,7 @@ pub mod extract;
 pub mod limit;
 pub mod policy;
 pub mod problem;
+pub mod server;
 #[cfg(test)]
 mod testing;
 pub mod track;

@@ -11,8 +11,8 @@ use commerce_api_application::{ViewCounter, describe_view_metrics, relay};
 use commerce_api_infrastructure::gateway::{HttpGateway, describe_gateway_metrics};
 use commerce_bus::EventBus;
 use commerce_database::Database;
+use commerce_http::server::listen;
 use commerce_telemetry::{Readiness, metrics};
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -56,7 +56,7 @@ impl Running {
         let metrics = metrics::install()?;
         describe();
         let addr = SocketAddr::new(config.api.bind, config.api.port);
-        let listener = listen(addr).map_err(|source| match source.kind() {
+        let listener = listen(addr, BACKLOG).map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortTaken { addr },
             _ => StartError::Bind { addr, source },
         })?;
@@ -137,12 +137,3 @@ fn describe() {
 /// Connections that may wait to be accepted. With the usual 128 a sale's buyers overflow it, and each one that
 /// does tries again only after a second.
 const BACKLOG: u32 = 4_096;
-
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restarted shop takes its port at once, although connections of the last one linger.
-    #[cfg(not(windows))]
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
-}
