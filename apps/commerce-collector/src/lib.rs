@@ -9,7 +9,7 @@ mod operator;
 mod options;
 mod running;
 
-pub use application::{ConsumerOptions, ConsumerState, ProjectorOptions, Status};
+pub use application::{ConsumerOptions, ConsumerState, JobsOptions, ProjectorOptions, Status};
 pub use commerce_collector_domain::Weights;
 pub use error::StartError;
 pub use options::Options;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use commerce_runtime::BusinessZone;
 
-use crate::application::{ConsumerOptions, ProjectorOptions};
+use crate::application::{ConsumerOptions, JobsOptions, ProjectorOptions};
 
 /// How the collector runs.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct Options {
     pub consumer: ConsumerOptions,
     /// Limits of the projector, and the weights of scores.
     pub projector: ProjectorOptions,
+    /// Limits and times of the jobs.
+    pub jobs: JobsOptions,
     /// Whether the `OpenAPI` document and its page are served.
     pub docs: bool,
     /// Admits to the actuator's details; none or empty admits nobody by it.
@@ -43,6 +45,7 @@ impl Options {
             zone: BusinessZone::default(),
             consumer: ConsumerOptions::default(),
             projector: ProjectorOptions::default(),
+            jobs: JobsOptions::default(),
             docs: true,
             scrape_token: None,
         }
@@ -59,6 +62,7 @@ impl fmt::Debug for Options {
             .field("zone", &self.zone)
             .field("consumer", &self.consumer)
             .field("projector", &self.projector)
+            .field("jobs", &self.jobs)
             .finish_non_exhaustive()
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use commerce_batch::SqlJobs;
 use commerce_boards::{BoardOptions, BoardReader};
 use commerce_bus::EventBus;
 use commerce_collector_domain::Weights;
@@ -17,7 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::application::metrics::describe;
 use crate::application::ports::{BoardStore as _, StoreError};
-use crate::application::{Consumer, ConsumerState, GROUP, LagWatch, Projector, Rankings};
+use crate::application::{Consumer, ConsumerState, GROUP, Jobs, LagWatch, Projector, Rankings, Scheduler};
 use crate::audit::Facts;
 use crate::error::StartError;
 use crate::infrastructure::{SqlCollector, migrate};
@@ -41,8 +42,8 @@ impl Collector {
         if [view, like, order].iter().any(|weight| !(0..=Weights::MAX).contains(weight)) {
             return wrong("the weight of a view, like or order", "0 to 1,000,000 tenths");
         }
-        if options.consumer.batch_max == 0 {
-            return wrong("the size of a batch", "at least 1");
+        if options.consumer.batch_max == 0 || options.jobs.batch.chunk == 0 {
+            return wrong("the size of a batch or chunk", "at least 1");
         }
         let path = options.file.clone();
         let sqlite = SqliteOptions { durable: options.durable, ..SqliteOptions::new(&path) };
@@ -56,6 +57,22 @@ impl Collector {
     /// Derives the boards of a day anew from what was counted.
     pub async fn rebuild_boards(&self, day: NaiveDate) -> Result<(), StoreError> {
         self.store().rank_day(day, self.options.projector.weights).await
+    }
+
+    /// The jobs over this database, which stop at the edge of a chunk when `stop` turns true.
+    pub fn jobs(&self, clock: Arc<dyn Clock>, stop: watch::Receiver<bool>) -> Jobs {
+        let runs = Arc::new(SqlJobs::new(self.database.clone()));
+        Jobs {
+            periods: Arc::new(self.store()),
+            store: runs.clone(),
+            history: runs,
+            zone: self.options.zone,
+            weights: self.options.projector.weights,
+            options: self.options.jobs,
+            owner: uuid_v7(clock.now_us()),
+            stop,
+            clock,
+        }
     }
 
     /// Closes the database, for every clone of the handle.
@@ -73,7 +90,7 @@ impl Collector {
     }
 }
 
-/// The collector at work: consumer, projector and HTTP.
+/// The collector at work: consumer, projector, scheduler and HTTP.
 pub struct Running {
     addr: SocketAddr,
     readiness: Readiness,
@@ -99,7 +116,7 @@ impl Running {
     /// Requests that were accepted are finished for at most this long when the app stops.
     const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-    /// Binds the port and starts the consumer, the projector and HTTP on the current runtime. Topics that are missing
+    /// Binds the port and starts the consumer, the projector, the scheduler and HTTP on the current runtime. Topics that are missing
     /// are made.
     pub fn start(
         collector: Collector,
@@ -146,7 +163,11 @@ impl Running {
             Projector { store: store.clone(), clock: clock.clone(), options: options.projector, owner };
         let mut background = JoinSet::new();
         background.spawn(projector.run(counted.subscribe(), ranking.clone()));
-        background.spawn(lag.run(ranking));
+        background.spawn(lag.run(ranking.clone()));
+        let jobs = collector.jobs(clock.clone(), ranking.clone());
+        if options.jobs.scheduled {
+            background.spawn(Scheduler { jobs }.run(ranking));
+        }
         let (zone, options) = (options.zone, options.consumer);
         let consumer = Consumer { bus, store, clock, zone, options, state: state.clone(), counted };
         let consumer = tokio::spawn(Arc::new(consumer).run(counting));

@@ -48,6 +48,11 @@ impl Period {
         self.first
     }
 
+    /// Its last day.
+    pub fn last(self) -> NaiveDate {
+        self.next().first().pred_opt().unwrap_or(self.first)
+    }
+
     /// The period of the same kind before it.
     #[must_use]
     pub fn previous(self) -> Self {

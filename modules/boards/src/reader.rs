@@ -21,6 +21,13 @@ pub struct Place {
     pub previous_rank: Option<i64>,
 }
 
+impl Place {
+    /// Ranks won since the period before, negative where they were lost; none where it had none.
+    pub fn change(&self) -> Option<i64> {
+        self.previous_rank.map(|previous| previous - self.rank)
+    }
+}
+
 /// A page of a board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
@@ -28,6 +35,8 @@ pub struct Page {
     pub places: Vec<Place>,
     /// Products on the board in all.
     pub total: i64,
+    /// The period is over, and what it held then is ranked; late events may still change it.
+    pub complete: bool,
 }
 
 /// The boards cannot be read.
@@ -122,19 +131,23 @@ impl BoardReader {
         let period = period.to_string();
         let first = i64::try_from(offset).unwrap_or(i64::MAX);
         let last = first.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX));
-        let key = [period.clone().into(), board.name().into()];
-        let total = Template::new(TOTAL).statement(Dialect::Sqlite, key);
-        let total = match reader.query_one_raw(total).await? {
-            Some(row) => row.try_get_by_index::<Option<i64>>(0)?.unwrap_or(0),
-            None => 0,
+        let key = [period.clone().into(), period.clone().into(), board.name().into()];
+        let head = Template::new(HEAD).statement(Dialect::Sqlite, key);
+        let (total, complete) = match reader.query_one_raw(head).await? {
+            Some(row) => {
+                let number =
+                    |index| row.try_get_by_index::<Option<i64>>(index).map(Option::unwrap_or_default);
+                (number(0)?, number(1)? != 0)
+            }
+            None => (0, false),
         };
         if total <= first {
-            return Ok(Page { places: Vec::new(), total });
+            return Ok(Page { places: Vec::new(), total, complete });
         }
         let values = [period.into(), board.name().into(), first.into(), last.into()];
         let rows = reader.query_all_raw(Template::new(PAGE).statement(Dialect::Sqlite, values)).await?;
         let places = rows.iter().map(|row| place(row, 0)).collect::<Result<_, _>>()?;
-        Ok(Page { places, total })
+        Ok(Page { places, total, complete })
     }
 
     async fn load_places(&self, period: Period, product: i64) -> Result<Vec<(Board, Place)>, DatabaseError> {
@@ -154,7 +167,8 @@ impl BoardReader {
     }
 }
 
-const TOTAL: &str = "SELECT MAX(`rank`) FROM ranking_board WHERE period = ? AND `type` = ?";
+const HEAD: &str = "SELECT MAX(`rank`), (SELECT complete FROM business_periods WHERE period = ?) \
+     FROM ranking_board WHERE period = ? AND `type` = ?";
 
 const PAGE: &str = "SELECT product_id, `rank`, score, previous_rank FROM ranking_board \
      WHERE period = ? AND `type` = ? AND `rank` > ? AND `rank` <= ? ORDER BY `rank`";
@@ -196,6 +210,7 @@ mod tests {
     const STEPS: &[Step] = &[
         Step { id: 1, name: "ranking_board", statement: schema::ranking_board },
         Step { id: 2, name: "uq_ranking_board_product", statement: schema::product_index },
+        Step { id: 3, name: schema::PERIODS, statement: schema::business_periods },
     ];
 
     /// Nothing kept, so that what was written is what is read.
@@ -264,7 +279,7 @@ mod tests {
             assert_eq!(ranks, [(21, 121), (22, 122), (23, 123), (24, 124), (25, 125)]);
             assert_eq!(page.total, 25);
             let beyond = reader.page(today(), Board::View, u64::MAX, u64::MAX).await.unwrap();
-            assert_eq!(*beyond, Page { places: Vec::new(), total: 25 });
+            assert_eq!(*beyond, Page { places: Vec::new(), total: 25, complete: false });
             let month = Period::of(PeriodKind::Monthly, today().first());
             assert_eq!(*reader.page(month, Board::View, 0, 10).await.unwrap(), Page::default());
             let places = reader.places(today(), 102).await.unwrap();
@@ -296,7 +311,7 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let database = ranked(&directory).await;
         let places = Template::new(PLACES).names("types", Board::ALL.map(Board::name)).text();
-        for (sql, values) in [(TOTAL, 2), (PAGE, 4), (&places, 2)] {
+        for (sql, values) in [(HEAD, 3), (PAGE, 4), (&places, 2)] {
             let explained = ["EXPLAIN QUERY PLAN", sql].join(" ");
             let values = vec![sea_orm::Value::from(1_i64); values];
             let explained = Statement::from_sql_and_values(Dialect::Sqlite.backend(), explained, values);

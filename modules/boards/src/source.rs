@@ -2,7 +2,7 @@ use commerce_database::{Database, DatabaseError, NamedReader, ReadOnlyDatabase, 
 use sea_orm::{ConnectionTrait as _, Statement};
 use tokio::sync::OnceCell;
 
-use crate::schema::TABLE;
+use crate::schema::PERIODS;
 
 /// Where the boards are.
 #[derive(Debug)]
@@ -35,8 +35,9 @@ impl Source {
     }
 }
 
+/// The later one of the two tables that are read.
 async fn has_table(database: &ReadOnlyDatabase) -> Result<bool, DatabaseError> {
     let find = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
-    let find = Statement::from_sql_and_values(database.dialect().backend(), find, [TABLE.into()]);
+    let find = Statement::from_sql_and_values(database.dialect().backend(), find, [PERIODS.into()]);
     Ok(database.reader_named("find_boards").query_one_raw(find).await?.is_some())
 }

@@ -116,3 +116,13 @@ fn indexed(dialect: Dialect, index: &mut IndexCreateStatement, columns: &[IndexC
         Dialect::MySql => index.to_string(MysqlQueryBuilder),
     }
 }
+
+/// The DDL that adds a column to a table that was released without it.
+pub fn add_column(dialect: Dialect, table: &'static str, mut column: ColumnDef) -> String {
+    let mut change = Table::alter();
+    change.table(table).add_column(&mut column);
+    match dialect {
+        Dialect::Sqlite => change.to_string(SqliteQueryBuilder),
+        Dialect::MySql => change.to_string(MysqlQueryBuilder),
+    }
+}

@@ -37,6 +37,7 @@ const RULES: &[Rule] = &[
         name: "commerce-collector",
         forbidden: &[],
         members: Some(&[
+            "commerce-batch",
             "commerce-boards",
             "commerce-bus",
             "commerce-collector-domain",
@@ -47,6 +48,11 @@ const RULES: &[Rule] = &[
             "commerce-runtime",
             "commerce-telemetry",
         ]),
+    },
+    Rule {
+        name: "commerce-batch",
+        forbidden: &["axum", "hyper"],
+        members: Some(&["commerce-database", "commerce-runtime"]),
     },
     Rule { name: "commerce-boards", forbidden: &["axum", "hyper"], members: Some(&["commerce-database"]) },
     Rule {

@@ -25,6 +25,8 @@ pub struct Ranking {
     pub day: NaiveDate,
     /// Products on the board in all.
     pub total: i64,
+    /// The period is over and was ranked then.
+    pub complete: bool,
     /// Best first; a product that is no more in the catalogue is left out and leaves its rank free.
     pub products: Vec<RankedProduct>,
 }
@@ -65,7 +67,9 @@ impl Rankings {
         size: u32,
     ) -> Result<Ranking, StorageError> {
         let day = day.unwrap_or_else(|| self.today());
-        let Some(boards) = &self.boards else { return Ok(Ranking { day, total: 0, products: Vec::new() }) };
+        let Some(boards) = &self.boards else {
+            return Ok(Ranking { day, total: 0, complete: false, products: Vec::new() });
+        };
         let offset = u64::from(page.saturating_sub(1)) * u64::from(size);
         let found = boards.page(period, kind, day, offset, size.into()).await?;
         let ids: Vec<_> = found.places.iter().map(|place| place.product).collect();
@@ -74,7 +78,8 @@ impl Rankings {
             let at = views.iter().position(|view| view.id == place.product)?;
             Some(RankedProduct { place, product: views.swap_remove(at) })
         });
-        Ok(Ranking { day, total: found.total, products: products.collect() })
+        let products = products.collect();
+        Ok(Ranking { day, total: found.total, complete: found.complete, products })
     }
 
     /// A product's places on the boards of the period that `day` falls in, or today; none where there is no such

@@ -10,6 +10,7 @@ use crate::support::{Shop, User};
 const STEPS: &[Step] = &[
     Step { id: 1, name: schema::TABLE, statement: schema::ranking_board },
     Step { id: 2, name: "uq_ranking_board_product", statement: schema::product_index },
+    Step { id: 3, name: schema::PERIODS, statement: schema::business_periods },
 ];
 
 const PLACES: Insert = Insert {
@@ -72,7 +73,8 @@ async fn without_a_collector_every_board_is_empty() {
     assert_eq!(
         ranking.json,
         json!({
-            "period": "DAILY", "type": "ALL", "date": "20270115", "page": 1, "size": 20, "total": 0, "items": [],
+            "period": "DAILY", "type": "ALL", "date": "20270115", "complete": false, "page": 1, "size": 20,
+            "total": 0, "items": [],
         })
     );
     let none = json!({"all": null, "like": null, "view": null, "order": null});
@@ -100,19 +102,19 @@ async fn boards_have_names_and_prices_and_leave_out_what_is_not_in_the_catalogue
         ranking["items"],
         json!([
             {
-                "rank": 1, "previousRank": 4, "score": 13, "productId": 3, "name": "TEA-3", "price": 3_000,
+                "rank": 1, "previousRank": 4, "change": 3, "score": 13, "productId": 3, "name": "TEA-3", "price": 3_000,
                 "status": "ON_SALE",
             },
             {
-                "rank": 3, "previousRank": null, "score": 4, "productId": 2, "name": "TEA-2", "price": 2_000,
+                "rank": 3, "previousRank": null, "change": null, "score": 4, "productId": 2, "name": "TEA-2", "price": 2_000,
                 "status": "STOPPED",
             },
         ])
     );
     assert_eq!(ranking.header("cache-control"), "public, max-age=1");
     let ranks = json!({
-        "all": {"rank": 3, "previousRank": null, "score": 4}, "like": null,
-        "view": {"rank": 1, "previousRank": 4, "score": 4}, "order": null,
+        "all": {"rank": 3, "previousRank": null, "change": null, "score": 4}, "like": null,
+        "view": {"rank": 1, "previousRank": 4, "change": 3, "score": 4}, "order": null,
     });
     assert_eq!(shop.get("/api/v1/products/2").send().await.expect(200)["ranks"], ranks);
     assert_eq!(shop.get("/api/v1/rankings/products/2").send().await.expect(200)["ranks"], ranks);

@@ -1,8 +1,9 @@
-//! Use cases: following events, counting them once, ranking days.
+//! Use cases: following events, counting them once, ranking days, weeks and months.
 
 pub mod consumer;
 mod failure;
 mod intake;
+pub mod jobs;
 mod lag;
 pub mod metrics;
 mod partition;
@@ -14,6 +15,7 @@ mod state;
 
 pub use consumer::{Consumer, ConsumerOptions};
 pub use failure::{Chain, Halt};
+pub use jobs::{Jobs, JobsOptions, Scheduler};
 pub use lag::{LagWatch, PartitionProgress};
 pub use projector::{Projector, ProjectorOptions};
 pub use rankings::Rankings;

@@ -7,8 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use commerce_boards::{Period, PeriodKind};
 use commerce_collector_domain::{Metrics, Tally};
-use commerce_database::{Column, Lock, Merge, RowSet, RowValue, Select, Update, Upsert, WriteTransaction};
-use sea_orm::{ConnectionTrait as _, Statement};
+use commerce_database::{
+    Column, Lock, Merge, RowSet, RowValue, Select, Template, Update, Upsert, WriteTransaction,
+};
+use sea_orm::{ConnectionTrait as _, Statement, Value};
 use uuid::Uuid;
 
 use super::columns::stored_day;
@@ -228,10 +230,30 @@ async fn count(tx: &WriteTransaction, batch: &Batch, new: &[&CountedEvent]) -> R
     ] {
         tx.execute_raw(statement).await?;
     }
+    if let Some(statement) = mark_counted_in(tx, batch, &tally) {
+        tx.execute_raw(statement).await?;
+    }
     Ok(())
 }
 
-fn values(metrics: &Metrics) -> [RowValue<'static>; 5] {
+const COUNTED_IN: &str = "UPDATE business_periods SET changed = changed + 1 WHERE {periods}";
+
+/// A day that was not over when its events were read may be by now, and its week or month aggregated with it.
+fn mark_counted_in(tx: &WriteTransaction, batch: &Batch, tally: &Tally) -> Option<Statement> {
+    let mut values: Vec<Value> = Vec::new();
+    let mut periods = Vec::new();
+    for day in tally.days().into_iter().filter(|day| *day >= batch.today) {
+        for kind in [PeriodKind::Weekly, PeriodKind::Monthly] {
+            periods.push(Template::new("period = ? AND `through` >= ?"));
+            values.extend([Period::of(kind, day).to_string().into(), stored_day(day).into()]);
+        }
+    }
+    let statement = Template::new(COUNTED_IN);
+    (!periods.is_empty())
+        .then(|| statement.fragments("periods", " OR ", periods).statement(tx.dialect(), values))
+}
+
+pub(super) fn values(metrics: &Metrics) -> [RowValue<'static>; 5] {
     let Metrics { views, likes, orders, quantity, amount } = *metrics;
     [views, likes, orders, quantity, amount].map(RowValue::Int)
 }

@@ -5,7 +5,9 @@ mod collect;
 mod columns;
 mod error;
 mod facts;
+mod jobs;
 mod queries;
+mod ranking;
 mod schema;
 mod store;
 

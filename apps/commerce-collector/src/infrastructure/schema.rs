@@ -3,9 +3,11 @@
 //! Times (`*_at`) are microseconds since the epoch in UTC, business days are whole numbers as `yyyymmdd`, money is
 //! whole won. Counts have no lower bound: what is taken back may come before what it takes back.
 
+use commerce_batch::schema as batch;
 use commerce_boards::schema as boards;
 use commerce_database::ddl::{
-    auto_id, create, flag, index, int, long_bytes, long_text, optional, primary, table, text, unique, uuid,
+    add_column, auto_id, create, index, int, long_bytes, long_text, optional, primary, table, text, unique,
+    uuid,
 };
 use commerce_database::{Database, DatabaseError, Dialect, MigrationReport, Step};
 use sea_orm::sea_query::IndexOrder::Asc;
@@ -30,7 +32,7 @@ pub const MIGRATIONS: &[Step] = &[
     }),
     step(7, boards::TABLE, boards::ranking_board),
     step(8, "uq_ranking_board_product", boards::product_index),
-    step(9, "business_periods", business_periods),
+    step(9, boards::PERIODS, boards::business_periods),
     step(10, "dead_letters", dead_letters),
     step(11, "uq_dead_letters_record", |d| {
         unique(d, "uq_dead_letters_record", "dead_letters", &["topic", "partition", "offset", "kept_at"])
@@ -39,6 +41,16 @@ pub const MIGRATIONS: &[Step] = &[
         index(d, "idx_dead_letters_state", "dead_letters", &[("state", Asc), ("id", Asc)])
     }),
     step(13, "leases", leases),
+    step(14, "product_metrics_weekly", |d| metrics_of_periods(d, "product_metrics_weekly")),
+    step(15, "product_metrics_monthly", |d| metrics_of_periods(d, "product_metrics_monthly")),
+    // The last day that a week or month was aggregated with.
+    step(16, "business_periods_through", |d| add_column(d, boards::PERIODS, optional(int("through")))),
+    step(17, "job_instance", batch::job_instance),
+    step(18, "uq_job_instance", batch::job_instance_key),
+    step(19, "job_execution", batch::job_execution),
+    step(20, "idx_job_execution_instance", batch::job_execution_instance),
+    step(21, "step_execution", batch::step_execution),
+    step(22, "step_skip", batch::step_skip),
 ];
 
 /// Brings the database to the schema of this code; does nothing where it is there already. `now_us`: microseconds
@@ -93,18 +105,11 @@ fn product_metrics_daily(dialect: Dialect) -> String {
     create(dialect, &mut metrics)
 }
 
-fn business_periods(dialect: Dialect) -> String {
-    let mut periods = table("business_periods");
-    periods
-        .col(text("period", 16))
-        // How often what it holds has changed, and how often it had when it was last aggregated: dirty where they
-        // differ.
-        .col(int("changed").default(0).take())
-        .col(int("applied").default(0).take())
-        .col(optional(int("closed_at")))
-        .col(flag("complete").default(false).take())
-        .primary_key(&mut primary(&["period"]));
-    create(dialect, &mut periods)
+fn metrics_of_periods(dialect: Dialect, name: &'static str) -> String {
+    let mut metrics = table(name);
+    metrics.col(text("period", 16)).col(int("product_id"));
+    with_metrics(&mut metrics).primary_key(&mut primary(&["period", "product_id"]));
+    create(dialect, &mut metrics)
 }
 
 fn dead_letters(dialect: Dialect) -> String {

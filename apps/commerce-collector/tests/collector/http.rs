@@ -64,10 +64,11 @@ async fn boards_and_ranks_by_id() {
     assert_eq!(
         ok(addr, "/api/v1/rankings?size=2").await,
         json!({
-            "period": "DAILY", "type": "ALL", "date": "20270115", "page": 1, "size": 2, "total": 3,
+            "period": "DAILY", "type": "ALL", "date": "20270115", "complete": false, "page": 1, "size": 2,
+            "total": 3,
             "items": [
-                {"rank": 1, "productId": 9, "score": 6, "previousRank": null},
-                {"rank": 2, "productId": 7, "score": 2, "previousRank": null},
+                {"rank": 1, "productId": 9, "score": 6, "previousRank": null, "change": null},
+                {"rank": 2, "productId": 7, "score": 2, "previousRank": null, "change": null},
             ],
         })
     );
@@ -78,8 +79,8 @@ async fn boards_and_ranks_by_id() {
         let board = ok(addr, &format!("/api/v1/rankings?period={period}")).await;
         assert_eq!((&board["items"], &board["total"]), (&json!([]), &json!(0)));
     }
-    let place = json!({"rank": 2, "score": 2, "previousRank": null});
-    let view = json!({"rank": 1, "score": 2, "previousRank": null});
+    let place = json!({"rank": 2, "score": 2, "previousRank": null, "change": null});
+    let view = json!({"rank": 1, "score": 2, "previousRank": null, "change": null});
     assert_eq!(
         ok(addr, "/api/v1/rankings/products/7").await,
         json!({

@@ -8,6 +8,7 @@ mod dead_letters;
 mod exactly_once;
 mod facts;
 mod http;
+mod jobs;
 mod projector;
 mod store;
 mod support;

@@ -41,6 +41,13 @@ pub struct Place {
     pub previous_rank: Option<i64>,
 }
 
+impl Place {
+    /// Ranks won since the period before, negative where they were lost; none where it had none.
+    pub fn change(&self) -> Option<i64> {
+        self.previous_rank.map(|previous| previous - self.rank)
+    }
+}
+
 /// A page of a board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BoardPage {
@@ -48,6 +55,8 @@ pub struct BoardPage {
     pub places: Vec<Place>,
     /// Products on the board in all.
     pub total: i64,
+    /// The period is over and was ranked then.
+    pub complete: bool,
 }
 
 /// Reads of the published boards; all that the transaction side knows of the analytics side.

@@ -47,7 +47,8 @@ impl<'de> Deserialize<'de> for PageNumber {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct RankingQuery {
-    /// Length of the period, `DAILY` where it is left out; weeks and months are ranked once they are over.
+    /// Length of the period, `DAILY` where it is left out; weeks and months are ranked after every day, by the days that
+    /// are over.
     #[param(inline)]
     period: Option<names::BoardPeriod>,
     /// What is ranked by, `ALL` where it is left out.
@@ -77,6 +78,9 @@ struct RankedProductResponse {
     /// Rank in the period before; null where it had none.
     #[schema(required = true, example = 3)]
     previous_rank: Option<i64>,
+    /// Ranks won since the period before, negative where they were lost; null where it had none.
+    #[schema(required = true, example = 2)]
+    change: Option<i64>,
     /// In tenths on board `ALL`, a count on the others.
     #[schema(example = 13)]
     score: i64,
@@ -97,6 +101,7 @@ impl From<RankedProduct> for RankedProductResponse {
         Self {
             rank: place.rank,
             previous_rank: place.previous_rank,
+            change: place.change(),
             score: place.score,
             product_id: product.id.0,
             name: product.name,
@@ -117,6 +122,8 @@ struct RankingResponse {
     board: names::BoardType,
     /// The day that was asked for.
     date: Day,
+    /// Whether the period is over and was ranked then. Of a week or month that is not, the days that are over count.
+    complete: bool,
     /// Page, from 1.
     page: u32,
     /// Items of a full page.
@@ -146,6 +153,7 @@ async fn ranking(State(api): State<Shared>, Query(query): Query<RankingQuery>) -
         period,
         board,
         date: found.day.into(),
+        complete: found.complete,
         page,
         size: size.get(),
         total: found.total,
@@ -176,6 +184,9 @@ struct PlaceResponse {
     /// Rank in the period before; null where it had none.
     #[schema(required = true, example = 3)]
     previous_rank: Option<i64>,
+    /// Ranks won since the period before, negative where they were lost; null where it had none.
+    #[schema(required = true, example = 2)]
+    change: Option<i64>,
     /// In tenths on board `all`, a count on the others.
     #[schema(example = 13)]
     score: i64,
@@ -183,7 +194,8 @@ struct PlaceResponse {
 
 impl From<Place> for PlaceResponse {
     fn from(place: Place) -> Self {
-        Self { rank: place.rank, previous_rank: place.previous_rank, score: place.score }
+        let change = place.change();
+        Self { rank: place.rank, previous_rank: place.previous_rank, change, score: place.score }
     }
 }
 

@@ -70,7 +70,7 @@ impl From<BoardType> for boards::Board {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct RankingQuery {
-    /// Length of the period; weeks and months are ranked once they are over.
+    /// Length of the period; weeks and months are ranked after every day, by the days that are over.
     #[serde(default)]
     #[param(inline, value_type = Option<Period>, default = "DAILY")]
     period: Period,
@@ -104,11 +104,15 @@ struct PlaceResponse {
     /// Rank in the period before; null where it had none.
     #[schema(required = true, example = 3)]
     previous_rank: Option<i64>,
+    /// Ranks won since the period before, negative where they were lost; null where it had none.
+    #[schema(required = true, example = 2)]
+    change: Option<i64>,
 }
 
 impl From<&Place> for PlaceResponse {
     fn from(place: &Place) -> Self {
-        Self { rank: place.rank, score: place.score, previous_rank: place.previous_rank }
+        let change = place.change();
+        Self { rank: place.rank, score: place.score, previous_rank: place.previous_rank, change }
     }
 }
 
@@ -134,6 +138,8 @@ struct RankingResponse {
     board: BoardType,
     /// The day that was asked for.
     date: Day,
+    /// Whether the period is over and was ranked then. Of a week or month that is not, the days that are over count.
+    complete: bool,
     /// Page, from 1.
     page: u32,
     /// Items of a full page.
@@ -162,6 +168,7 @@ async fn ranking(State(api): State<Shared>, Query(query): Query<RankingQuery>) -
         period,
         board,
         date: Day(day),
+        complete: found.complete,
         page,
         size: size.get(),
         total: found.total,

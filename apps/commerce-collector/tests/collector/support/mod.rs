@@ -52,6 +52,9 @@ impl Bench {
         let consumer = ConsumerOptions { linger: Duration::from_millis(20), ..defaults.consumer };
         let mut options = Options { port: 0, durable: false, consumer, ..defaults };
         options.projector.every = Duration::from_millis(20);
+        // Only where they are the subject.
+        options.jobs.scheduled = false;
+        options.jobs.look_every = Duration::from_millis(20);
         options
     }
 

@@ -35,7 +35,8 @@ impl RankingBoards for SqlBoards {
     ) -> Result<BoardPage, StorageError> {
         let page = self.reader.page(at(period, day), board(kind), offset, limit).await;
         let page = page.map_err(unavailable)?;
-        Ok(BoardPage { places: page.places.iter().map(place).collect(), total: page.total })
+        let places = page.places.iter().map(place).collect();
+        Ok(BoardPage { places, total: page.total, complete: page.complete })
     }
 
     async fn places(

@@ -1,0 +1,6 @@
+//! The jobs: closing days, aggregating weeks and months, forgetting.
+
+mod aggregate;
+mod close;
+mod forget;
+mod periods;
