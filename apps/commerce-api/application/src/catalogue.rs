@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::Caller;
 use crate::desk::{DeskReply, KeyedRequest, OrderDesk, SubmitError};
 use crate::ports::{
-    Brand, CatalogueStore, Clock, IdSource, NewBrand, NewProduct, ProductPatch, ProductQuery, ProductUpdate,
-    ProductView, StorageError, UpdateRefused,
+    Brand, CatalogueStore, Clock, IdSource, NewBrand, NewProduct, ProductCache, ProductPatch, ProductQuery,
+    ProductUpdate, ProductView, StorageError, UpdateRefused,
 };
 
 /// The catalogue.
@@ -19,6 +19,7 @@ pub struct Catalogue {
     desk: OrderDesk,
     ids: Arc<dyn IdSource>,
     clock: Arc<dyn Clock>,
+    cache: Option<Arc<dyn ProductCache>>,
 }
 
 impl Catalogue {
@@ -29,7 +30,13 @@ impl Catalogue {
         ids: Arc<dyn IdSource>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, desk, ids, clock }
+        Self { store, desk, ids, clock, cache: None }
+    }
+
+    /// The same, which tells this cache what changes.
+    #[must_use]
+    pub fn evicting(self, cache: Arc<dyn ProductCache>) -> Self {
+        Self { cache: Some(cache), ..self }
     }
 
     /// Products that match.
@@ -84,7 +91,18 @@ impl Catalogue {
         let audit =
             caller.audit(&*self.ids, &*self.clock, "PRODUCT_UPDATED", format!("product:{id}"), &detail);
         let (ids, at) = (self.ids.seed(), self.clock.now());
-        self.store.update_product(ProductUpdate { id, expected_version, patch, ids, at, audit }).await
+        let update = ProductUpdate { id, expected_version, patch, ids, at, audit };
+        let Some(cache) = self.cache.clone() else { return self.store.update_product(update).await };
+        let store = self.store.clone();
+        // A task of its own: storage commits also when the caller has gone, and then the cache has to hear of it.
+        let updating = tokio::spawn(async move {
+            let updated = store.update_product(update).await;
+            if may_have_changed(&updated) {
+                cache.product_changed(id, expected_version.saturating_add(1)).await;
+            }
+            updated
+        });
+        updating.await.unwrap_or_else(|error| Err(StorageError::Data(error.into()).into()))
     }
 
     /// Receives or adjusts stock at the order desk.
@@ -115,4 +133,9 @@ impl Catalogue {
         }
         self.store.movements(product, after, limit).await.map(Some)
     }
+}
+
+/// A failure of storage may have come after the commit.
+const fn may_have_changed(updated: &Result<ProductView, UpdateRefused>) -> bool {
+    matches!(updated, Ok(_) | Err(UpdateRefused::Storage(_)))
 }

@@ -114,6 +114,13 @@ impl Rankings {
         Ranks { day, places }
     }
 
+    /// The best products of today's board of everything, at most so many.
+    pub async fn best_today(&self, limit: u64) -> Result<Vec<ProductId>, StorageError> {
+        let Some(boards) = &self.boards else { return Ok(Vec::new()) };
+        let page = boards.page(BoardPeriod::Daily, BoardType::All, self.today(), 0, limit).await?;
+        Ok(page.places.iter().map(|place| place.product).collect())
+    }
+
     fn today(&self) -> NaiveDate {
         self.clock.business_day(self.clock.now())
     }

@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod gateway;
 pub mod memory;
+pub mod product_cache;
 pub mod runtime;
 pub mod session_cache;
 pub mod sql;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use commerce_api_application::payments::{DispatchOptions, PaymentDispatcher};
 use commerce_api_application::ports::{PaymentGateway, RelayOptions};
 use commerce_api_application::relay::Relay;
-use commerce_api_application::{ViewEventOptions, ViewEvents};
+use commerce_api_application::{ProductDetails, ViewEventOptions, ViewEvents};
 use commerce_api_infrastructure::bus::BusPublisher;
 use commerce_bus::{EventBus, TopicSpec};
 use commerce_contracts::topics;
@@ -92,6 +92,22 @@ pub(super) fn relay(
             _ = stop.wait_for(|stop| *stop) => {}
         }
         relay.run(wake, stop).await;
+    })
+}
+
+/// Fills the cache with what will be asked for first. Nothing waits for it: without it, the first readers fill it.
+pub(super) fn warming(details: ProductDetails) -> Background {
+    /// Products of today's ranking.
+    const BEST: u64 = 200;
+    Background::spawn("warming of the product cache", async move |mut stop| {
+        let warmed = tokio::select! {
+            warmed = details.warm(BEST) => warmed,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        match warmed {
+            Ok(products) => tracing::debug!(products, "the product cache is warm"),
+            Err(error) => tracing::warn!(%error, "the product cache starts cold"),
+        }
     })
 }
 

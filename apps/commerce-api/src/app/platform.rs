@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use commerce_api_application::Accounts;
 use commerce_api_application::ports::{
     AccountStore, AuditStore, CallbackInbox, CardCipher, CatalogueStore, Clock, CouponStore, Fingerprinter,
     IdSource, LeaseStore, LikeQueries, Maintenance, OrderQueries, OutboxStore, PaymentChecks, PaymentQueries,
-    RankingBoards, Storage, TokenSource,
+    ProductCache, RankingBoards, Storage, TokenSource,
 };
+use commerce_api_application::{Accounts, EvictingStorage};
+use commerce_api_infrastructure::product_cache::{InProcessProductCache, ProductCacheOptions};
 use commerce_api_infrastructure::runtime::{
     Argon2Hasher, HmacFingerprinter, RandomIds, RandomTokens, SystemClock, fill_random,
 };
@@ -29,6 +30,8 @@ pub struct Platform {
     pub users: Arc<dyn AccountStore>,
     /// Catalogue.
     pub catalogue: Arc<dyn CatalogueStore>,
+    /// Products that were read lately.
+    pub products: Arc<dyn ProductCache>,
     /// Coupons.
     pub coupons: Arc<dyn CouponStore>,
     /// Orders and payments.
@@ -108,6 +111,8 @@ impl Platform {
         let users: Arc<dyn AccountStore> = Arc::new(sql::SqlAccounts::new(database.clone()));
         let payments = Arc::new(sql::SqlPayments::new(database.clone()));
         let sessions = Arc::new(CachedSessions::new(Arc::new(sql::SqlSessions::new(database.clone()))));
+        let products: Arc<dyn ProductCache> =
+            Arc::new(InProcessProductCache::new(clock.clone(), ProductCacheOptions::default()));
         Self {
             accounts: Accounts::new(
                 users.clone(),
@@ -127,7 +132,11 @@ impl Platform {
             outbox: Arc::new(sql::SqlOutbox::new(database.clone())),
             likes: Arc::new(sql::SqlLikes::new(database.clone())),
             boards: Some(Arc::new(sql::SqlBoards::of_file(config.sqlite_options(sql::BOARDS_FILE)))),
-            storage: Arc::new(sql::SqlStorage::new(database.clone())),
+            storage: Arc::new(EvictingStorage::new(
+                Arc::new(sql::SqlStorage::new(database.clone())),
+                products.clone(),
+            )),
+            products,
             audit: Arc::new(sql::SqlAudit::new(database.clone())),
             leases: Arc::new(sql::SqlLeases::new(database.clone())),
             maintenance: Arc::new(sql::SqlMaintenance::new(database.clone())),

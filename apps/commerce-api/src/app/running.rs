@@ -9,6 +9,7 @@ use commerce_api_application::ports::PaymentGateway;
 use commerce_api_application::schedule::ScheduleOptions;
 use commerce_api_application::{ViewCounter, describe_view_metrics, relay};
 use commerce_api_infrastructure::gateway::{HttpGateway, describe_gateway_metrics};
+use commerce_api_infrastructure::product_cache::describe_cache_metrics;
 use commerce_bus::EventBus;
 use commerce_database::Database;
 use commerce_http::server::listen;
@@ -34,6 +35,7 @@ pub struct Running {
     dispatcher: Background,
     view_events: Option<Background>,
     relay: Option<Background>,
+    warming: Background,
     database: Database,
 }
 
@@ -44,6 +46,9 @@ impl Running {
     const VISITS_MAX: Duration = Duration::from_secs(10);
     /// Events that were written are published for at most this long; the rest follows after the next start.
     const PUBLISH_MAX: Duration = Duration::from_secs(10);
+
+    /// The warming stops at once.
+    const WARMING_MAX: Duration = Duration::from_secs(1);
 
     /// Binds the port and starts desks, background tasks and HTTP on the current runtime.
     ///
@@ -83,6 +88,7 @@ impl Running {
         let views = Arc::new(views);
         let readiness = Readiness::default();
         let facades = wiring::facades(&platform, config, desks.clone(), gateway.clone(), views.clone());
+        let warming = background::warming(facades.details.clone());
         let router = wiring::router(&platform, config, facades, (metrics, breakers), readiness.clone())?;
         let connections = ConnectionLimits {
             connections_max: config.limits.connections_max,
@@ -95,7 +101,18 @@ impl Running {
         let dispatcher = background::dispatcher(&platform, config, &desks, gateway, longest_call);
         let server = tokio::spawn(serve(listener, router, connections, stopping));
         let database = platform.database;
-        Ok(Self { api_addr, readiness, stop, server, scheduler, dispatcher, view_events, relay, database })
+        Ok(Self {
+            api_addr,
+            readiness,
+            stop,
+            server,
+            scheduler,
+            dispatcher,
+            view_events,
+            relay,
+            warming,
+            database,
+        })
     }
 
     /// Where the API listens.
@@ -116,6 +133,7 @@ impl Running {
         if let Err(error) = self.scheduler.await {
             tracing::error!(%error, "a background task failed while stopping");
         }
+        self.warming.stop(Self::WARMING_MAX).await;
         self.dispatcher.stop(Self::VISITS_MAX).await;
         for publishing in self.view_events.into_iter().chain(self.relay) {
             publishing.stop(Self::PUBLISH_MAX).await;
@@ -132,6 +150,7 @@ fn describe() {
     describe_view_metrics();
     commerce_bus::describe_metrics();
     describe_callback_metrics();
+    describe_cache_metrics();
 }
 
 /// Connections that may wait to be accepted. With the usual 128 a sale's buyers overflow it, and each one that

@@ -8,7 +8,7 @@ use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::PaymentGateway;
 use commerce_api_application::schedule::Scheduler;
 use commerce_api_application::{
-    Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, Rankings, ViewCounter,
+    Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ProductDetails, Rankings, ViewCounter,
 };
 use commerce_api_infrastructure::runtime::fill_random;
 use commerce_http::EntropySource;
@@ -65,6 +65,7 @@ pub(super) fn facades(
     let (ids, clock) = (|| platform.ids.clone(), || platform.clock.clone());
     let signs = config.gateway.signature;
     let (queries, checks) = (platform.payments.clone(), platform.checks.clone());
+    let rankings = Rankings::new(platform.boards.clone(), platform.catalogue.clone(), clock());
     Facades {
         accounts: platform.accounts.clone(),
         admin: Admin::new(platform.users.clone(), platform.tokens.clone(), ids(), clock(), config.is_demo()),
@@ -77,7 +78,8 @@ pub(super) fn facades(
             clock(),
         ),
         signatures: signs.then(|| SignatureGuard::new(platform.webhook_secrets.clone(), clock())),
-        catalogue: Catalogue::new(platform.catalogue.clone(), desk.clone(), ids(), clock()),
+        catalogue: Catalogue::new(platform.catalogue.clone(), desk.clone(), ids(), clock())
+            .evicting(platform.products.clone()),
         coupons: Coupons::new(platform.coupons.clone(), desk.clone(), ids(), clock()),
         idempotency: Idempotency::new(platform.fingerprinter.clone()),
         likes: Likes::new(likes, platform.likes.clone(), ids()),
@@ -86,7 +88,8 @@ pub(super) fn facades(
         payments: Payments::new(desk.clone(), queries, checks, ids(), clock()),
         stuck_after: config.stuck_after(),
         points: Points::new(platform.users.clone(), desk, ids(), clock(), config.customers_may_charge()),
-        rankings: Rankings::new(platform.boards.clone(), platform.catalogue.clone(), clock()),
+        details: ProductDetails::new(platform.products.clone(), platform.catalogue.clone(), rankings.clone()),
+        rankings,
         views,
         clock: clock(),
         docs: config.docs.enabled,

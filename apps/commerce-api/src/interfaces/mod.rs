@@ -20,7 +20,8 @@ use axum::response::{IntoResponse, Response};
 use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::Clock;
 use commerce_api_application::{
-    Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, Rankings, ViewCounter,
+    Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ProductDetails, Rankings,
+    ViewCounter,
 };
 use commerce_http::extract::BODY_BYTES_MAX;
 use commerce_http::limit::{limit_addresses, limit_users};
@@ -49,6 +50,8 @@ pub struct Facades {
     pub signatures: Option<SignatureGuard>,
     /// Brands, products, stock.
     pub catalogue: Catalogue,
+    /// Products as their pages show them.
+    pub details: ProductDetails,
     /// Coupons.
     pub coupons: Coupons,
     /// Keys of requests.

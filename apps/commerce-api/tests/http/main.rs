@@ -6,6 +6,7 @@ mod access;
 mod admin_payments;
 mod bad_input;
 mod bodies;
+mod cache;
 mod callbacks;
 mod document;
 mod keys;

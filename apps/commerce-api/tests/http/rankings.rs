@@ -30,7 +30,7 @@ const PLACES: Insert = Insert {
 type Row = (&'static str, i64, i64, i64);
 
 /// As the collector publishes: today is the 15th of January 2027 in Seoul.
-async fn publish(shop: &Shop, period: &'static str, places: Vec<Row>) {
+pub async fn publish(shop: &Shop, period: &'static str, places: Vec<Row>) {
     let options = SqliteOptions { durable: false, ..SqliteOptions::new(shop.boards_file()) };
     let database = Database::open_sqlite(options).await.unwrap();
     commerce_database::migrate(&database, STEPS, 0).await.unwrap();
@@ -56,7 +56,7 @@ async fn publish(shop: &Shop, period: &'static str, places: Vec<Row>) {
     database.close().await;
 }
 
-async fn shop_with(products: i64) -> (Shop, User) {
+pub async fn shop_with(products: i64) -> (Shop, User) {
     let shop = Shop::open().await;
     let admin = shop.admin().await;
     let brand = shop.brand(&admin, "Boseong").await;

@@ -6,3 +6,4 @@
 mod callbacks;
 mod settling;
 mod support;
+mod warming;

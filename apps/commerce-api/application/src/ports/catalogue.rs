@@ -60,6 +60,17 @@ pub struct ProductView {
     pub updated_at: Timestamp,
 }
 
+/// What of a product moves without a change of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProductCounts {
+    /// Pieces that can be sold.
+    pub stock: i64,
+    /// Likes as last counted.
+    pub like_count: i64,
+    /// Views as last counted.
+    pub view_count: i64,
+}
+
 /// A product to add.
 #[derive(Debug, Clone)]
 pub struct NewProduct {
@@ -181,6 +192,8 @@ pub trait CatalogueStore: Send + Sync + 'static {
     async fn products(&self, query: &ProductQuery) -> Result<Vec<ProductView>, StorageError>;
     /// One product.
     async fn product(&self, id: ProductId) -> Result<Option<ProductView>, StorageError>;
+    /// Stock, likes and views of one product.
+    async fn counts(&self, id: ProductId) -> Result<Option<ProductCounts>, StorageError>;
     /// The products of these ids, in no particular order, without those that do not exist.
     async fn products_by_id(&self, ids: &[ProductId]) -> Result<Vec<ProductView>, StorageError>;
     /// Adds a product with its initial stock as a receipt.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod cache;
 mod catalogue;
 mod coupons;
 mod error;
@@ -21,9 +22,10 @@ pub use accounts::{
     SessionStore, SessionTouch, Taken,
 };
 pub use audit::{AuditReport, AuditStore, EventFacts, Finding, FindingState, OrderEvents, Sold};
+pub use cache::{LIVE_MAX, LiveProduct, ProductCache, ProductSource};
 pub use catalogue::{
-    Brand, CatalogueStore, NewBrand, NewProduct, ProductPatch, ProductPosition, ProductQuery, ProductSort,
-    ProductUpdate, ProductView, UpdateRefused,
+    Brand, CatalogueStore, NewBrand, NewProduct, ProductCounts, ProductPatch, ProductPosition, ProductQuery,
+    ProductSort, ProductUpdate, ProductView, UpdateRefused,
 };
 pub use coupons::{CouponStore, CouponView, IssuedCouponView, NewCoupon};
 pub use error::{BoxError, CommitError, StorageError};

@@ -14,13 +14,14 @@ use commerce_api::interfaces::{Facades, FrontDoor, SessionAuthenticator, Signatu
 use commerce_api_application::desk::{DeskOptions, DeskReply, LikeDesk, OrderDesk, Submission};
 use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::{
-    CallbackInbox, CatalogueStore, Clock, IdSource, RankingBoards, Storage, TokenSource,
+    CallbackInbox, CatalogueStore, Clock, IdSource, ProductCache, RankingBoards, Storage, TokenSource,
 };
 use commerce_api_application::{
-    AccountOptions, Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, Rankings,
-    SignUp, ViewCounter,
+    AccountOptions, Accounts, Admin, Catalogue, Coupons, EvictingStorage, Idempotency, Likes, Orders, Points,
+    ProductDetails, Rankings, SignUp, ViewCounter,
 };
 use commerce_api_domain::{CommandKind, OrderId, PaymentCommand, Role, Rules, Timestamp};
+use commerce_api_infrastructure::product_cache::{InProcessProductCache, ProductCacheOptions};
 use commerce_api_infrastructure::runtime::{
     Argon2Cost, Argon2Hasher, HmacFingerprinter, ManualClock, SequenceIds,
 };
@@ -78,6 +79,8 @@ pub struct Shop {
     pub catalogue: Arc<dyn CatalogueStore>,
     pub views: Arc<ViewCounter>,
     pub accounts: Accounts,
+    pub products: Catalogue,
+    pub details: ProductDetails,
     pub inbox: Arc<dyn CallbackInbox>,
     desk: OrderDesk,
     // Dropped last: the files are in use until then.
@@ -110,7 +113,10 @@ impl Shop {
         let catalogue: Arc<dyn CatalogueStore> = Arc::new(sql::SqlCatalogue::new(database.clone()));
         let views = Arc::new(ViewCounter::new(catalogue.clone(), clock.clone()));
         let ids: Arc<dyn IdSource> = Arc::new(SequenceIds::default());
-        let storage: Arc<dyn Storage> = Arc::new(sql::SqlStorage::new(database.clone()));
+        let products: Arc<dyn ProductCache> =
+            Arc::new(InProcessProductCache::new(clock.clone(), ProductCacheOptions::default()));
+        let storage = Arc::new(sql::SqlStorage::new(database.clone()));
+        let storage: Arc<dyn Storage> = Arc::new(EvictingStorage::new(storage, products.clone()));
         let (keep, rules) = (Duration::from_hours(24), Rules::default());
         let options = DeskOptions::default();
         let desk = OrderDesk::start(storage.clone(), ids.clone(), clock.clone(), rules, options, keep);
@@ -119,14 +125,22 @@ impl Shop {
         let (catalogue_, inbox_) = (catalogue.clone(), inbox.clone());
         let boards = SqliteOptions::new(directory.path().join(sql::BOARDS_FILE));
         let boards = Arc::new(sql::SqlBoards::of_file(boards));
-        let parts =
-            Parts { database, inbox: inbox_, boards, clock: clock.clone(), ids, catalogue: catalogue_ };
+        let parts = Parts {
+            database,
+            inbox: inbox_,
+            boards,
+            clock: clock.clone(),
+            ids,
+            catalogue: catalogue_,
+            products,
+        };
         let facades = facades(&parts, desk.clone(), likes, views.clone(), mode);
         let accounts = facades.accounts.clone();
+        let (products, details) = (facades.catalogue.clone(), facades.details.clone());
         let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
         let entropy = Arc::new(CountingEntropy::default());
         let (router, _) = router(facades, entropy, authenticator, operator(&accounts), front).unwrap();
-        Self { router, clock, catalogue, views, accounts, inbox, desk, directory }
+        Self { router, clock, catalogue, views, accounts, products, details, inbox, desk, directory }
     }
 
     /// Somebody new with a session.
@@ -279,6 +293,7 @@ struct Parts {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     catalogue: Arc<dyn CatalogueStore>,
+    products: Arc<dyn ProductCache>,
 }
 
 fn facades(parts: &Parts, desk: OrderDesk, likes: LikeDesk, views: Arc<ViewCounter>, mode: Mode) -> Facades {
@@ -293,6 +308,7 @@ fn facades(parts: &Parts, desk: OrderDesk, likes: LikeDesk, views: Arc<ViewCount
     let orders = Arc::new(sql::SqlOrders::new(database()));
     let payments = Arc::new(sql::SqlPayments::new(database()));
     let gateway = Arc::new(SilentGateway { signed: mode.signed });
+    let rankings = Rankings::new(Some(parts.boards.clone()), parts.catalogue.clone(), clock());
     let cipher = Arc::new(AesCardCipher::new(&[9; 32], &[]));
     Facades {
         accounts: Accounts::new(users.clone(), sessions, Arc::new(hasher), tokens.clone(), clock(), options),
@@ -309,12 +325,14 @@ fn facades(parts: &Parts, desk: OrderDesk, likes: LikeDesk, views: Arc<ViewCount
         stuck_after: STUCK_AFTER,
         clock: clock(),
         admin: Admin::new(users.clone(), tokens, ids(), clock(), mode.demo),
-        catalogue: Catalogue::new(parts.catalogue.clone(), desk.clone(), ids(), clock()),
+        catalogue: Catalogue::new(parts.catalogue.clone(), desk.clone(), ids(), clock())
+            .evicting(parts.products.clone()),
+        details: ProductDetails::new(parts.products.clone(), parts.catalogue.clone(), rankings.clone()),
         coupons: Coupons::new(coupons, desk.clone(), ids(), clock()),
         idempotency: Idempotency::new(Arc::new(HmacFingerprinter::new(&[7; 32]))),
         likes: Likes::new(likes, Arc::new(sql::SqlLikes::new(database())), ids()),
         orders: Orders::new(desk.clone(), orders, ids(), clock()).sealing_with(cipher),
-        rankings: Rankings::new(Some(parts.boards.clone()), parts.catalogue.clone(), clock()),
+        rankings,
         points: Points::new(users, desk, ids(), clock(), mode.customers_may_charge),
         views,
         docs: mode.docs,

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use commerce_api_application::ports::{
-    AuditEntry, Brand, CatalogueStore, NewBrand, NewProduct, ProductQuery, ProductUpdate, ProductView,
-    StorageError, UpdateRefused,
+    AuditEntry, Brand, CatalogueStore, NewBrand, NewProduct, ProductCounts, ProductQuery, ProductUpdate,
+    ProductView, StorageError, UpdateRefused,
 };
 use commerce_api_domain::{BrandId, IdSeed, MovementId, MovementKind, ProductId, StockMovement, Timestamp};
 use commerce_database::{Column, Database, Insert, Merge, Upsert, WriteTransaction};
@@ -76,6 +76,10 @@ impl CatalogueStore for SqlCatalogue {
 
     async fn product(&self, id: ProductId) -> Result<Option<ProductView>, StorageError> {
         products::by_id(&self.db.reader_named("product"), id).await
+    }
+
+    async fn counts(&self, id: ProductId) -> Result<Option<ProductCounts>, StorageError> {
+        products::counts(&self.db.reader_named("product_counts"), id).await
     }
 
     async fn products_by_id(&self, ids: &[ProductId]) -> Result<Vec<ProductView>, StorageError> {

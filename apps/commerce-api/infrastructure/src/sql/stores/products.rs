@@ -1,7 +1,7 @@
 //! Products as lists show them.
 
 use commerce_api_application::ports::{
-    ProductPosition, ProductQuery, ProductSort, ProductView, StorageError,
+    ProductCounts, ProductPosition, ProductQuery, ProductSort, ProductView, StorageError,
 };
 use commerce_api_domain::{BrandId, ProductId, ProductStatus};
 use sea_orm::ConnectionTrait;
@@ -16,18 +16,42 @@ pub(super) fn views() -> SelectStatement {
     select(&mut statement, "p", &["id", "code", "name", "description", "brand_id"]);
     select(&mut statement, "b", &["name"]);
     select(&mut statement, "p", &["price", "stock", "like_count"]);
-    statement.expr(Func::coalesce([Expr::col(("v", "views")), Expr::val(0)]));
+    statement.expr(view_count());
     select(&mut statement, "p", &["status", "version", "created_at", "updated_at"]);
+    statement.from_as("products", "p").join_as(
+        JoinType::InnerJoin,
+        "brands",
+        "b",
+        Expr::col(("b", "id")).equals(("p", "brand_id")),
+    );
+    join_view_counts(&mut statement);
     statement
-        .from_as("products", "p")
-        .join_as(JoinType::InnerJoin, "brands", "b", Expr::col(("b", "id")).equals(("p", "brand_id")))
-        .join_as(
-            JoinType::LeftJoin,
-            "product_views",
-            "v",
-            Expr::col(("v", "product_id")).equals(("p", "id")),
-        );
-    statement
+}
+
+fn view_count() -> Expr {
+    Func::coalesce([Expr::col(("v", "views")), Expr::val(0)]).into()
+}
+
+/// View counts `v` of the products `p`; not every product has a row.
+fn join_view_counts(statement: &mut SelectStatement) {
+    let same = Expr::col(("v", "product_id")).equals(("p", "id"));
+    statement.join_as(JoinType::LeftJoin, "product_views", "v", same);
+}
+
+/// Stock, likes and views of one product.
+pub(super) async fn counts(
+    connection: &impl ConnectionTrait,
+    id: ProductId,
+) -> Result<Option<ProductCounts>, StorageError> {
+    let mut statement = Query::select();
+    select(&mut statement, "p", &["stock", "like_count"]);
+    statement.expr(view_count()).from_as("products", "p");
+    join_view_counts(&mut statement);
+    statement.and_where(Expr::col(("p", "id")).eq(id.0));
+    let decode = |row: &mut Columns<'_>| {
+        Ok(ProductCounts { stock: row.take()?, like_count: row.take()?, view_count: row.take()? })
+    };
+    one(connection, &statement, decode).await
 }
 
 /// The columns of [`views`].

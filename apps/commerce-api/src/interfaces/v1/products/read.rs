@@ -1,5 +1,6 @@
 use axum::extract::State;
 use axum::response::Response;
+use commerce_api_application::ProductDetail;
 use commerce_api_application::ports::{ProductQuery, ProductSort};
 use commerce_api_domain::{BrandId, ProductId};
 use commerce_http::{Json, MaybeCaller, Page, PageLimit, Path, Query, etag};
@@ -85,6 +86,10 @@ async fn list_products(
 }
 
 /// One product. Reading it counts a view, once per viewer in half an hour; a HEAD counts none.
+///
+/// Catalogue fields and the `ETag` are those of the last change. Stock is what the last committed order or movement left;
+/// where several servers run the shop, it may be up to one second old, and likes, views and ranks always may. Allow one
+/// second more for caches on the way (`Cache-Control`). An order decides by the stock itself, never by what was shown.
 #[utoipa::path(
     get, path = "/api/v1/products/{id}", operation_id = "getProduct", tag = "products",
     params(NumberInPath),
@@ -106,7 +111,7 @@ async fn product(
     Path(id): Path<Id>,
 ) -> Answered<Response> {
     let id = ProductId(id.get());
-    let view = api.catalogue.product(id).await?.ok_or_else(product_not_found)?;
+    let ProductDetail { view, ranks } = api.details.of(id).await?.ok_or_else(product_not_found)?;
     // Nobody sees a product by a HEAD, which is answered here as well.
     if method == Method::GET
         && let Some(viewer) = viewer(caller, &peer)
@@ -114,7 +119,6 @@ async fn product(
         api.views.record(id, viewer);
     }
     let version = view.version;
-    let ranks = api.rankings.today_of(id).await;
     Ok(public((
         [(ETAG, etag(version))],
         Json(RankedDetailResponse { product: view.into(), ranks: ranks.into() }),
