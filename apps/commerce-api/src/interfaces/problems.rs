@@ -80,7 +80,13 @@ problems! {
 pub struct KeyHeader {
     /// A new unique key for every new operation, the same key when one is repeated: it is then done once, and the
     /// repetition gets the first answer with `Idempotent-Replayed: true`. Kept 24 hours.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, example = "0198f2a1-order-1")]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]{1,255}$",
+        example = "0198f2a1-order-1"
+    )]
     idempotency_key: String,
 }
 
@@ -90,7 +96,7 @@ pub struct KeyHeader {
 #[expect(dead_code, reason = "only its document is used")]
 pub struct IfMatchHeader {
     /// The `ETag` of the version that the change is made on.
-    #[param(rename = "If-Match", example = "\"v3\"")]
+    #[param(rename = "If-Match", pattern = "^\"v[0-9]{1,18}\"$", example = "\"v3\"")]
     if_match: String,
 }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod callbacks;
+mod held;
 mod settling;
 mod support;
 mod warming;

@@ -19,7 +19,7 @@ pub const APPROVED: &str = "1234-5678-9814-1451";
 pub const OVER_LIMIT: &str = "1234-5678-9814-0002";
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A shop and a gateway, each with files of its own.
 pub struct World {

@@ -11,6 +11,8 @@ mod kill_mixed;
 #[cfg(test)]
 mod mode;
 #[cfg(test)]
+mod mutated;
+#[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod sales;

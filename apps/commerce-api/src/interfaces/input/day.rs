@@ -50,7 +50,7 @@ impl PartialSchema for Day {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .pattern(Some("^[0-9]{8}$"))
+            .pattern(Some("^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$"))
             .description(Some("A business day, `yyyyMMdd`."))
             .examples(["20261123"])
             .into()

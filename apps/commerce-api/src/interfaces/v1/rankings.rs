@@ -56,7 +56,7 @@ struct RankingQuery {
     #[param(inline)]
     board: Option<names::BoardType>,
     /// Any day of the period, `yyyyMMdd`; today where it is left out.
-    #[param(value_type = Option<String>, pattern = "^[0-9]{8}$", example = "20261123")]
+    #[param(value_type = Option<String>, pattern = "^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$", example = "20261123")]
     date: Option<Day>,
     /// Page, from 1.
     #[serde(default)]
@@ -170,7 +170,7 @@ struct RanksQuery {
     #[param(inline)]
     period: Option<names::BoardPeriod>,
     /// Any day of the period, `yyyyMMdd`; today where it is left out.
-    #[param(value_type = Option<String>, pattern = "^[0-9]{8}$", example = "20261123")]
+    #[param(value_type = Option<String>, pattern = "^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$", example = "20261123")]
     date: Option<Day>,
 }
 
