@@ -1,10 +1,12 @@
-//! The project's own commands: `cargo xtask test`, `lint`, `coverage` and `simulate`.
+//! The project's own commands: `cargo xtask test`, `lint`, `coverage`, `simulate` and `fuzz-api`.
 
 mod console;
 mod coverage;
 mod debian;
+mod fuzz;
 mod lint;
 mod process;
+mod python;
 mod test;
 mod tools;
 
@@ -33,6 +35,8 @@ enum Command {
     Coverage(CoverageArguments),
     /// Payments and events under every fault, one run a seed; a seed that fails is shown with its shortest trace
     Simulate(SimulateArguments),
+    /// Both APIs against their `OpenAPI` documents: no 5xx, no answer that is not documented, clean books
+    FuzzApi(FuzzArguments),
 }
 
 #[derive(Args)]
@@ -67,6 +71,16 @@ struct SimulateArguments {
     trace: bool,
 }
 
+#[derive(Args)]
+struct FuzzArguments {
+    /// Cases that are generated for each operation
+    #[arg(long, value_name = "N", default_value_t = fuzz::EXAMPLES)]
+    examples: u32,
+    /// What they are generated from
+    #[arg(long, value_name = "S", default_value_t = fuzz::SEED)]
+    seed: u64,
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let watch = console::Stopwatch::start();
@@ -77,6 +91,9 @@ fn main() -> ExitCode {
             Command::Lint => lint::run(),
             Command::Coverage(arguments) => coverage::run(&arguments.package),
             Command::Simulate(arguments) => simulate(arguments),
+            Command::FuzzApi(FuzzArguments { examples, seed }) => {
+                fuzz::run(&fuzz::Amount { examples: *examples, seed: *seed })
+            }
         });
     match outcome {
         Ok(()) => {
@@ -95,7 +112,12 @@ fn run_tests(arguments: &TestArguments) -> Outcome {
     if filter.is_empty() {
         lint::run()?;
     }
-    test::run(&filter, arguments.long)
+    test::run(&filter, arguments.long)?;
+    if filter.is_empty() {
+        let examples = if arguments.long { fuzz::EXAMPLES } else { fuzz::EXAMPLES_SHORT };
+        fuzz::run(&fuzz::Amount { examples, seed: fuzz::SEED })?;
+    }
+    Ok(())
 }
 
 /// Under a profile of its own: many seeds are many times faster with optimisation, and assertions stay.

@@ -43,7 +43,7 @@ impl Tool {
 }
 
 /// `$COMMERCE_TOOLS`, else a folder in the user's cache.
-fn root(variable: impl Fn(&str) -> Option<OsString>) -> Outcome<PathBuf> {
+pub fn root(variable: impl Fn(&str) -> Option<OsString>) -> Outcome<PathBuf> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = || set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
     set("COMMERCE_TOOLS")
