@@ -10,7 +10,11 @@ use tokio::time::{Duration, Instant, sleep};
 
 use crate::support::World;
 
-const STEPS: &[Step] = &[Step { id: 1, name: schema::TABLE, statement: schema::ranking_board }];
+const STEPS: &[Step] = &[
+    Step { id: 1, name: schema::TABLE, statement: schema::ranking_board },
+    Step { id: 2, name: "uq_ranking_board_product", statement: schema::product_index },
+    Step { id: 3, name: schema::PERIODS, statement: schema::business_periods },
+];
 
 const PLACES: Insert = Insert {
     table: schema::TABLE,

@@ -148,7 +148,7 @@ fn segment(request: &mut Request, dice: &mut Dice) {
 fn query(request: &mut Request, dice: &mut Dice) {
     let mark = if request.target.contains('?') { '&' } else { '?' };
     let (name, value) = (dice.of(PARAMETERS), dice.of(TEXTS));
-    request.target.push_str(&format!("{mark}{name}={value}"));
+    request.target = format!("{}{mark}{name}={value}", request.target);
 }
 
 fn header(request: &mut Request, dice: &mut Dice) {
