@@ -22,7 +22,7 @@ pub struct HandledRange {
     pub last: i64,
 }
 
-/// A dead letter that nobody has dealt with, as far as it is known what it is.
+/// A dead letter whose event is not counted, as far as it is known what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenDeadLetter {
     /// Its id.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use commerce_batch::SqlJobs;
 use commerce_boards::{BoardOptions, BoardReader};
-use commerce_bus::EventBus;
+use commerce_bus::{EventBus, LogReader};
 use commerce_collector_domain::Weights;
 use commerce_database::{Database, SqliteOptions};
 use commerce_http::server::{listen, serve};
@@ -18,7 +18,10 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::application::metrics::describe;
 use crate::application::ports::{BoardStore as _, StoreError};
-use crate::application::{Consumer, ConsumerState, GROUP, Jobs, LagWatch, Projector, Rankings, Scheduler};
+use crate::application::rebuild::{MetricsRebuild, RebuildStore as _};
+use crate::application::{
+    Consumer, ConsumerState, DeadLetterDesk, GROUP, Intake, Jobs, LagWatch, Projector, Rankings, Scheduler,
+};
 use crate::audit::Facts;
 use crate::error::StartError;
 use crate::infrastructure::{SqlCollector, migrate};
@@ -72,6 +75,49 @@ impl Collector {
             owner: uuid_v7(clock.now_us()),
             stop,
             clock,
+        }
+    }
+
+    /// What operators do with dead letters.
+    pub fn dead_letters(&self, clock: Arc<dyn Clock>) -> DeadLetterDesk {
+        let intake = Intake { zone: self.options.zone, future_max: self.options.consumer.future_max };
+        DeadLetterDesk::new(Arc::new(self.store()), clock, intake)
+    }
+
+    /// Metrics rebuilt from `log`.
+    pub fn metrics_rebuild(&self, log: Arc<dyn LogReader>, clock: Arc<dyn Clock>) -> MetricsRebuild {
+        let intake = Intake { zone: self.options.zone, future_max: self.options.consumer.future_max };
+        MetricsRebuild { store: Arc::new(self.store()), log, clock, intake }
+    }
+
+    /// Derives the boards of every day that has metrics anew, in order; gives back of how many.
+    pub async fn rebuild_all_boards(&self) -> Result<u64, StoreError> {
+        let store = self.store();
+        let (mut last, mut ranked) = (None, 0);
+        loop {
+            let days = store.days(last, DAYS).await?;
+            for day in &days {
+                store.rank_day(*day, self.options.projector.weights).await?;
+                ranked += 1;
+            }
+            match days.last() {
+                Some(day) => last = Some(*day),
+                None => return Ok(ranked),
+            }
+        }
+    }
+
+    /// Ranks every day that has changed since it was, as the projector of a running collector does.
+    pub async fn rank_changed_days(&self) -> Result<(), StoreError> {
+        let store = self.store();
+        loop {
+            let days = store.dirty_days(DAYS).await?;
+            if days.is_empty() {
+                return Ok(());
+            }
+            for day in days {
+                store.rank_day(day, self.options.projector.weights).await?;
+            }
         }
     }
 
@@ -149,6 +195,9 @@ impl Running {
         let facades = Facades {
             rankings: Rankings::new(boards, clock.clone(), options.zone),
             queries: store.clone(),
+            boards: store.clone(),
+            weights: options.projector.weights,
+            dead_letters: collector.dead_letters(clock.clone()),
             lag: lag.clone(),
             consumer: state.clone(),
             docs: options.docs,
@@ -221,5 +270,7 @@ impl Running {
     }
 }
 
+/// Days of one read.
+const DAYS: u64 = 100;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1_024;

@@ -70,6 +70,7 @@ async fn counted(settings: &Settings, since: Timestamp) -> Result<Counted, Failu
     let mut counted = Counted {
         orders: facts.handled("ORDER").await?,
         dead_letters: facts.open_dead_letters().await?,
+        discarded: facts.discarded_dead_letters().await?,
         daily: facts.daily(zone.day(since.as_micros()).unwrap_or_default()).await?,
         likes: facts.likes().await?,
         to: facts.counted_to().await?,

@@ -1,5 +1,8 @@
 //! The command line.
 
+pub mod dlq;
+pub mod rebuild;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -105,6 +108,12 @@ pub enum Command {
     Seed(Seed),
     /// Write a consistent copy of the data into a new directory, beside a running shop
     Backup(Backup),
+    /// Dead letters: records that could not be counted
+    #[command(subcommand)]
+    Dlq(dlq::Dlq),
+    /// Boards and metrics, derived anew
+    #[command(subcommand)]
+    Rebuild(rebuild::Rebuild),
     /// Accounts
     #[command(subcommand)]
     User(User),
@@ -341,6 +350,19 @@ mod tests {
             "commerce seed",
             "commerce seed --products 0",
             "commerce backup",
+            "commerce rebuild boards",
+            "commerce rebuild boards --all --date 2026-11-23",
+            "commerce rebuild metrics",
+            "commerce rebuild metrics --from yesterday",
+            "commerce rebuild metrics --from 2026-11-23 --abandon",
+            "commerce dlq",
+            "commerce dlq show",
+            "commerce dlq discard --all",
+            "commerce dlq discard 1 --reason",
+            "commerce dlq replay 1 --all",
+            "commerce dlq list --state LOST",
+            "commerce dlq list --limit 0",
+            "commerce dlq list --cause a'b",
             "commerce user create --login-id a --email b --role KING --password-stdin",
             "commerce user create --login-id a --email b --role ADMIN",
             "commerce up --api-port 65536",

@@ -65,8 +65,8 @@ pub enum Failure {
     /// The simulated gateway does not start.
     #[error(transparent)]
     Simulator(#[from] pg_simulator::StartError),
-    /// What the collector counted cannot be read.
-    #[error("what the collector has counted cannot be read")]
+    /// What the collector counted cannot be read or changed.
+    #[error("the collector's database cannot be used")]
     Facts(#[from] commerce_collector::audit::FactsError),
     /// Storage failed.
     #[error(transparent)]

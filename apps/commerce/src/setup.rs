@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use commerce_api::app::Platform;
 use commerce_api::config::Config;
+use commerce_collector::Collector;
+use commerce_runtime::SystemClock;
 
-use crate::apps::{COLLECTOR_FILE, GATEWAY_FILE, LOG_FILE};
+use crate::apps::{COLLECTOR_FILE, GATEWAY_FILE, LOG_FILE, collector_options};
 use crate::cli::Global;
 use crate::data_dir;
 use crate::failure::Failure;
@@ -49,6 +51,17 @@ pub async fn open_existing(config: &Config) -> Result<Platform, Failure> {
     }
     refuse_foreign(&path)?;
     Ok(Platform::open_without_secrets(config).await?)
+}
+
+/// Opens the collector's database that must be there, beside a running shop.
+pub async fn open_collector(settings: &Settings) -> Result<Collector, Failure> {
+    data_dir::refuse_file(&settings.api.data_dir)?;
+    let options = collector_options(settings);
+    if !options.file.metadata().is_ok_and(|file| file.is_file() && file.len() > 0) {
+        return Err(Failure::NoDatabase { path: options.file });
+    }
+    refuse_foreign(&options.file)?;
+    Ok(Collector::open(options, &SystemClock).await?)
 }
 
 /// Where the database is, or would be.

@@ -9,9 +9,9 @@ mod embedded;
 mod partition;
 mod port;
 
-pub use embedded::{EmbeddedLog, EmbeddedOptions, PartitionEnd, describe_metrics};
+pub use embedded::{EmbeddedLog, EmbeddedOptions, LogFile, PartitionEnd, describe_metrics};
 pub use partition::partition_of;
 pub use port::{
-    Assignment, BoxError, BusError, EventBus, GroupConsumer, PartitionConsumer, PartitionLag, Position,
-    Producer, Received, Record, TopicSpec,
+    Assignment, BoxError, BusError, EventBus, GroupConsumer, LogReader, PartitionConsumer, PartitionLag,
+    Position, Producer, Reach, Received, Record, TopicSpec,
 };

@@ -156,3 +156,36 @@ pub trait PartitionConsumer: Send {
     /// reader's own.
     async fn commit(&mut self, next: i64) -> Result<(), BusError>;
 }
+
+/// How far back and how far on a partition reaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Offset of the oldest record that is kept; the end where none is.
+    pub earliest: i64,
+    /// Offset of the next record that will be kept.
+    pub end: i64,
+    /// When the oldest record was taken, in microseconds since the epoch; none where there is none.
+    pub first_kept_at_us: Option<i64>,
+    /// Every record that was taken at this moment or later is kept; none where nothing was ever deleted.
+    pub complete_since_us: Option<i64>,
+}
+
+/// Records for whoever reads them outside of any group: nobody's offsets move.
+#[async_trait]
+pub trait LogReader: Send + Sync + 'static {
+    /// Every partition of `topics`.
+    async fn reaches(&self, topics: &[&str]) -> Result<Vec<Reach>, BusError>;
+
+    /// Up to `max` records of a partition from the offset `from` on, in order; fewer where there are no more now.
+    async fn read(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        max: usize,
+    ) -> Result<Vec<Received>, BusError>;
+}

@@ -43,6 +43,8 @@ impl Default for ConsumerOptions {
 }
 
 const REJOIN_PAUSE: Duration = Duration::from_millis(500);
+/// A consumer that halted looks so often whether its dead letters have been dealt with.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Follows all topics.
 pub struct Consumer {
@@ -78,9 +80,10 @@ impl Consumer {
                 Outcome::Halted(halt) => {
                     tracing::error!(error = %Chain(&halt), "the consumer halts");
                     self.state.set(Status::Halted(Chain(&halt).to_string()));
-                    // The sender is gone only where the app is.
-                    let _ = stop.wait_for(|stop| *stop).await;
-                    return;
+                    if !self.resumed(&halt, &mut stop).await {
+                        return;
+                    }
+                    tracing::warn!("the consumer goes on where it halted");
                 }
                 Outcome::Lost(reason) => {
                     tracing::warn!(reason, "the consumer joins its group again");
@@ -93,6 +96,28 @@ impl Consumer {
             }
         }
         self.state.set(Status::Stopped);
+    }
+
+    /// Waits until the consumer may go on: an operator says so, or has dealt with every dead letter that it halted for.
+    /// False where it is to stop.
+    async fn resumed(&self, halt: &Halt, stop: &mut watch::Receiver<bool>) -> bool {
+        loop {
+            tokio::select! {
+                biased;
+                // The sender is gone only where the app is.
+                _ = stop.wait_for(|stop| *stop) => return false,
+                () = self.state.resumed() => return true,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+            let Halt::TooManyDeadLetters { topic, partition, offset, window, .. } = halt else { continue };
+            match self.store.open_letters(topic, *partition, offset.saturating_sub((*window).into())).await {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(error = %Chain(&error), "the dead letters cannot be looked at now");
+                }
+            }
+        }
     }
 
     async fn membership(self: &Arc<Self>, stop: &mut watch::Receiver<bool>) -> Outcome {

@@ -1,12 +1,13 @@
 use super::ports::StoreError;
 
-/// Why the consumer halted. Nothing is lost: it goes on where it stood once the cause is mended and it is started again.
+/// Why the consumer halted. Nothing is lost: it goes on where it stood once the cause is mended and it is resumed or started again.
 #[derive(Debug, thiserror::Error)]
 pub enum Halt {
     /// Too much of a partition cannot be counted: more likely a bad release than bad records.
     #[error(
         "{limit} of the last {window} records of {topic}/{partition} were set aside, and the one at offset {offset} \
-         ({cause}) would be one more; look at the dead letters, mend the decoder or the producer, and start again"
+         ({cause}) would be one more; look at the dead letters, mend the decoder or the producer, and replay or discard \
+         them: then it goes on"
     )]
     TooManyDeadLetters {
         /// The topic.
@@ -25,7 +26,7 @@ pub enum Halt {
     /// A record cannot be counted, and storage refuses to set it aside.
     #[error(
         "the record at offset {offset} of {topic}/{partition} can be neither counted nor set aside; \
-         the offset stays before it; mend the table dead_letters and start again"
+         the offset stays before it; mend the table dead_letters, then resume it or start again"
     )]
     DeadLettersRefused {
         /// The topic.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::dead_letters::Outcome;
 use super::ports::{Collected, Item, Verdict};
 
 const EVENTS: &str = "commerce_collector_events_total";
 const DUPLICATES: &str = "commerce_collector_duplicates_total";
 const DEAD_LETTERS: &str = "commerce_collector_dead_letters_total";
 const DEAD_LETTERS_OPEN: &str = "commerce_collector_dead_letters_open";
+const REPLAYS: &str = "commerce_collector_dead_letter_replays_total";
 const BATCH: &str = "commerce_collector_batch_seconds";
 const BATCH_SIZE: &str = "commerce_collector_batch_size";
 const SKIPPED: &str = "commerce_events_skipped_total";
@@ -23,6 +25,7 @@ pub fn describe() {
     metrics::describe_counter!(DUPLICATES, "Events that had been counted before");
     metrics::describe_counter!(DEAD_LETTERS, "Records set aside, by cause");
     metrics::describe_gauge!(DEAD_LETTERS_OPEN, "Records set aside that nobody has dealt with");
+    metrics::describe_counter!(REPLAYS, "Dead letters that were replayed, by outcome");
     metrics::describe_histogram!(BATCH, "Time of counting one batch, in seconds");
     metrics::describe_histogram!(BATCH_SIZE, "Records of one batch");
     metrics::describe_counter!(SKIPPED, "Records that the log deleted before they were counted");
@@ -52,6 +55,16 @@ pub(super) fn batch(items: &[Item], collected: Collected, elapsed: Duration) {
     metrics::histogram!(BATCH).record(elapsed);
     #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52 records")]
     metrics::histogram!(BATCH_SIZE).record(items.len() as f64);
+}
+
+pub(super) fn letter(outcome: &Outcome) {
+    let outcome = match outcome {
+        Outcome::Counted => "counted",
+        Outcome::Duplicate => "duplicate",
+        Outcome::Refused(_) => "refused",
+        Outcome::Discarded | Outcome::Settled(_) => return,
+    };
+    metrics::counter!(REPLAYS, "outcome" => outcome).increment(1);
 }
 
 pub(super) fn skipped(topic: &str, partition: i32, records: u64) {

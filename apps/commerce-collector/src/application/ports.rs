@@ -133,7 +133,7 @@ pub struct Collected {
 pub struct Claimed {
     /// The next offset to count; none where nothing of the partition ever was.
     pub next: Option<i64>,
-    /// Offsets of the last `window` before it that were set aside.
+    /// Offsets of the last `window` before it that were set aside and that nobody has dealt with.
     pub set_aside: Vec<i64>,
 }
 
@@ -142,6 +142,9 @@ pub struct Claimed {
 pub trait MetricsStore: Send + Sync + 'static {
     /// Takes a partition over under its epoch; whoever had it under a lower one can write no more.
     async fn claim(&self, assignment: &Assignment, window: u32) -> Result<Claimed, StoreError>;
+
+    /// How many dead letters of the partition from `offset` on nobody has dealt with.
+    async fn open_letters(&self, topic: &str, partition: i32, offset: i64) -> Result<i64, StoreError>;
 
     /// Counts a batch, sets aside what cannot be, and moves the offset: all of it or nothing, in a number of statements
     /// that does not depend on its size.
@@ -166,6 +169,33 @@ pub trait BoardStore: Send + Sync + 'static {
     /// Ranks a day anew from its metrics, and the day after it where it has boards, whose previous ranks are those of
     /// this day: both or neither.
     async fn rank_day(&self, day: NaiveDate, weights: Weights) -> Result<(), StoreError>;
+}
+
+/// What was made of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LetterState {
+    /// Nobody has dealt with it.
+    Open,
+    /// Its event is counted.
+    Replayed,
+    /// An operator gave it up.
+    Discarded,
+}
+
+impl LetterState {
+    /// The name in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Replayed => "REPLAYED",
+            Self::Discarded => "DISCARDED",
+        }
+    }
+
+    /// The state of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Open, Self::Replayed, Self::Discarded].into_iter().find(|state| state.name() == name)
+    }
 }
 
 /// A dead letter, as lists show it.
@@ -195,10 +225,18 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// What is known of it.
     pub identity: Identity,
-    /// `OPEN`, or what an operator made of it.
-    pub state: String,
+    /// What was made of it.
+    pub state: LetterState,
     /// When it was set aside, in microseconds since the epoch.
     pub set_aside_at_us: i64,
+}
+
+impl DeadLetter {
+    /// The record, as the bus gave it.
+    pub fn into_record(self) -> Received {
+        let Self { topic, partition, offset, key, headers, value, kept_at_us, .. } = self;
+        Received { topic, partition, offset, key, headers, value, kept_at_us }
+    }
 }
 
 /// How far a partition is counted.
@@ -222,14 +260,6 @@ pub trait Queries: Send + Sync + 'static {
         from: NaiveDate,
         to: NaiveDate,
     ) -> Result<(Metrics, Vec<(NaiveDate, Metrics)>), StoreError>;
-
-    /// Dead letters, latest first, before `before`; all or those in one state.
-    async fn dead_letters(
-        &self,
-        state: Option<&str>,
-        before: Option<i64>,
-        limit: u64,
-    ) -> Result<Vec<DeadLetter>, StoreError>;
 
     /// Dead letters that nobody has dealt with.
     async fn open_dead_letters(&self) -> Result<i64, StoreError>;

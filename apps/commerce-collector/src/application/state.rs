@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 /// How the consumer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
@@ -28,16 +30,20 @@ struct Inner {
 
 /// How the consumer is, for health and for those who wait for it. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ConsumerState(Arc<Mutex<Inner>>);
+pub struct ConsumerState {
+    inner: Arc<Mutex<Inner>>,
+    resume: Arc<Notify>,
+}
 
 impl Default for ConsumerState {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        let inner = Inner {
             status: Status::Starting,
             partitions: BTreeMap::new(),
             skipped_to: BTreeMap::new(),
             skipped: 0,
-        })))
+        };
+        Self { inner: Arc::new(Mutex::new(inner)), resume: Arc::default() }
     }
 }
 
@@ -64,6 +70,20 @@ impl ConsumerState {
     /// Records that were gone from the log before they were counted, since this process began.
     pub fn skipped(&self) -> u64 {
         self.lock().skipped
+    }
+
+    /// Has a consumer that halted go on where it stood; false where it has not halted.
+    pub fn resume(&self) -> bool {
+        let halted = matches!(self.status(), Status::Halted(_));
+        if halted {
+            self.resume.notify_one();
+        }
+        halted
+    }
+
+    /// Waits until somebody asks a halted consumer to go on.
+    pub(super) async fn resumed(&self) {
+        self.resume.notified().await;
     }
 
     /// Takes note that the records from `next` to before `earliest` are gone; gives back how many were not known yet: a
@@ -99,6 +119,6 @@ impl ConsumerState {
 
     // A panic elsewhere leaves plain values behind, nothing half done.
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

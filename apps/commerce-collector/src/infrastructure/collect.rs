@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chrono::NaiveDate;
 use commerce_boards::{Period, PeriodKind};
 use commerce_collector_domain::{Metrics, Tally};
 use commerce_database::{
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use super::columns::stored_day;
 use super::error::Failure;
-use crate::application::ports::{Batch, Cause, Collected, CountedEvent, Item, Verdict};
+use crate::application::ports::{Batch, Cause, Collected, CountedEvent, Item, LetterState, Verdict};
 
 const ADVANCE: Update = Update {
     table: "consumer_offsets",
@@ -47,7 +48,7 @@ const HANDLED: Upsert = Upsert {
     update: &[],
 };
 
-const HANDLED_BY: Select = Select {
+pub(super) const HANDLED_BY: Select = Select {
     table: "event_handled",
     columns: &["event_id", "batch"],
     keys: &[Column::uuid("event_id"), Column::text("consumer")],
@@ -131,8 +132,8 @@ pub(super) async fn collect(
 ) -> Result<Collected, Failure> {
     advance(tx, consumer, batch).await?;
     let (events, set_aside) = sorted_out(batch.items());
-    let new = insert_new(tx, consumer, batch, &events).await?;
-    count(tx, batch, &new).await?;
+    let new = insert_new(tx, consumer, (batch.token, batch.at_us), &events).await?;
+    count(tx, batch.today, &new).await?;
     if !set_aside.is_empty() {
         let mut rows = SET_ASIDE.rows();
         for (item, cause) in &set_aside {
@@ -171,11 +172,11 @@ fn sorted_out(items: &[Item]) -> (Vec<&CountedEvent>, Vec<(&Item, &Cause)>) {
 }
 
 /// Inserts the dedupe rows first and learns from them which events are new: two consumers that have the same event at
-/// the same moment cannot both think so.
-async fn insert_new<'a>(
+/// the same moment cannot both think so. `token` is a number that no other transaction has.
+pub(super) async fn insert_new<'a>(
     tx: &WriteTransaction,
     consumer: &'static str,
-    batch: &Batch,
+    (token, at_us): (i64, i64),
     events: &[&'a CountedEvent],
 ) -> Result<Vec<&'a CountedEvent>, Failure> {
     if events.is_empty() {
@@ -190,8 +191,8 @@ async fn insert_new<'a>(
             event.aggregate_type.into(),
             (&event.aggregate_id).into(),
             event.sequence.into(),
-            batch.token.into(),
-            batch.at_us.into(),
+            token.into(),
+            at_us.into(),
         ]);
     }
     let inserted = tx.execute_raw(HANDLED.statement(tx.dialect(), &rows)).await?.rows_affected();
@@ -202,19 +203,29 @@ async fn insert_new<'a>(
     let found = tx.query_all_raw(HANDLED_BY.by_rows(tx.dialect(), Lock::None, keys)).await?;
     let mut own = HashSet::with_capacity(found.len());
     for row in found {
-        if row.try_get_by_index::<i64>(1)? == batch.token {
+        if row.try_get_by_index::<i64>(1)? == token {
             own.insert(row.try_get_by_index::<Uuid>(0)?);
         }
     }
     Ok(events.iter().copied().filter(|event| own.contains(&event.id)).collect())
 }
 
-async fn count(tx: &WriteTransaction, batch: &Batch, new: &[&CountedEvent]) -> Result<(), Failure> {
+/// Adds what new events count for.
+pub(super) async fn count(
+    tx: &WriteTransaction,
+    today: NaiveDate,
+    new: &[&CountedEvent],
+) -> Result<(), Failure> {
     let deltas = new.iter().flat_map(|event| &event.deltas);
     let tally = Tally::of(deltas).ok_or(Failure::Data("a sum of the batch leaves 64 bits"))?;
     if tally.totals.is_empty() {
         return Ok(());
     }
+    add_tally(tx, today, &tally).await
+}
+
+/// Adds sums to the live tables, and marks the periods that they change.
+pub(super) async fn add_tally(tx: &WriteTransaction, today: NaiveDate, tally: &Tally) -> Result<(), Failure> {
     let mut totals = TOTALS.rows();
     for (product, metrics) in &tally.totals {
         totals.push([(*product).into()].into_iter().chain(values(metrics)));
@@ -226,11 +237,11 @@ async fn count(tx: &WriteTransaction, batch: &Batch, new: &[&CountedEvent]) -> R
     for statement in [
         TOTALS.statement(tx.dialect(), &totals),
         DAILY.statement(tx.dialect(), &daily),
-        mark_changed(tx, batch, &tally),
+        mark_changed(tx, today, tally),
     ] {
         tx.execute_raw(statement).await?;
     }
-    if let Some(statement) = mark_counted_in(tx, batch, &tally) {
+    if let Some(statement) = mark_counted_in(tx, today, tally) {
         tx.execute_raw(statement).await?;
     }
     Ok(())
@@ -239,10 +250,10 @@ async fn count(tx: &WriteTransaction, batch: &Batch, new: &[&CountedEvent]) -> R
 const COUNTED_IN: &str = "UPDATE business_periods SET changed = changed + 1 WHERE {periods}";
 
 /// A day that was not over when its events were read may be by now, and its week or month aggregated with it.
-fn mark_counted_in(tx: &WriteTransaction, batch: &Batch, tally: &Tally) -> Option<Statement> {
+fn mark_counted_in(tx: &WriteTransaction, today: NaiveDate, tally: &Tally) -> Option<Statement> {
     let mut values: Vec<Value> = Vec::new();
     let mut periods = Vec::new();
-    for day in tally.days().into_iter().filter(|day| *day >= batch.today) {
+    for day in tally.days().into_iter().filter(|day| *day >= today) {
         for kind in [PeriodKind::Weekly, PeriodKind::Monthly] {
             periods.push(Template::new("period = ? AND `through` >= ?"));
             values.extend([Period::of(kind, day).to_string().into(), stored_day(day).into()]);
@@ -260,11 +271,11 @@ pub(super) fn values(metrics: &Metrics) -> [RowValue<'static>; 5] {
 
 /// A day is ranked again as soon as it changes; its week and month, which are aggregated once they are over, only for
 /// what comes late.
-fn mark_changed(tx: &WriteTransaction, batch: &Batch, tally: &Tally) -> Statement {
+fn mark_changed(tx: &WriteTransaction, today: NaiveDate, tally: &Tally) -> Statement {
     let mut periods = Vec::new();
     for day in tally.days() {
         periods.push(Period::day(day));
-        if day < batch.today {
+        if day < today {
             periods.extend([PeriodKind::Weekly, PeriodKind::Monthly].map(|kind| Period::of(kind, day)));
         }
     }
@@ -295,13 +306,10 @@ fn push_dead_letter(rows: &mut RowSet, item: &Item, cause: &Cause, at_us: i64) {
         identity.aggregate_type.as_ref().into(),
         identity.aggregate_id.as_ref().into(),
         identity.sequence.into(),
-        OPEN.into(),
+        LetterState::Open.name().into(),
         at_us.into(),
     ]);
 }
-
-/// State of a dead letter that nobody has dealt with.
-pub(super) const OPEN: &str = "OPEN";
 
 /// Names and values as a JSON array of pairs; a value may be any bytes, so it is in Base64.
 fn headers(headers: &[(String, Bytes)]) -> String {

@@ -12,6 +12,8 @@ pub(super) enum Failure {
     Database(DatabaseError),
     /// The rows cannot be made.
     Data(&'static str),
+    /// A read of the transaction failed.
+    Store(StoreError),
 }
 
 impl From<DatabaseError> for Failure {
@@ -30,7 +32,8 @@ impl Classify for Failure {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Database(error) => error.class(),
-            Self::Fenced => ErrorClass::Conflict,
+            // Told as what they are; the transaction is not tried again for them.
+            Self::Fenced | Self::Store(_) => ErrorClass::Conflict,
             Self::Data(_) => ErrorClass::Data,
         }
     }
@@ -42,6 +45,7 @@ impl From<Failure> for StoreError {
             Failure::Fenced => Self::Fenced,
             Failure::Database(error) => error.into(),
             Failure::Data(reason) => Self::Data(reason.into()),
+            Failure::Store(error) => error,
         }
     }
 }

@@ -7,11 +7,10 @@ use commerce_collector_domain::Metrics;
 use commerce_database::{Column, Database, Lock, ReadTransaction, RowValue, Select, Template};
 use sea_orm::{ConnectionTrait as _, QueryResult, Value};
 
-use super::collect::OPEN;
 use super::columns::{Columns, day, stored_day};
 use super::error::orm;
 use crate::application::GROUP;
-use crate::application::ports::{CountedTo, StoreError};
+use crate::application::ports::{CountedTo, LetterState, StoreError};
 use crate::audit::{Daily, HandledRange, OpenDeadLetter, Ranked};
 
 /// One state of the OLAP database for all questions of an audit.
@@ -35,7 +34,7 @@ const SEQUENCES: Select = Select {
     order: &["aggregate_id", "sequence"],
 };
 
-const OPEN_LETTERS: &str =
+const LETTERS_IN: &str =
     "SELECT id, cause, aggregate_type, aggregate_id, sequence FROM dead_letters WHERE state = ? ORDER BY id";
 
 const DAILY: &str = "SELECT `date`, product_id, views, likes, orders, quantity, amount \
@@ -101,7 +100,16 @@ impl Facts {
 
     /// Dead letters that nobody has dealt with.
     pub async fn open_dead_letters(&self) -> Result<Vec<OpenDeadLetter>, StoreError> {
-        let rows = self.rows(OPEN_LETTERS, vec![OPEN.into()]).await?;
+        self.dead_letters(LetterState::Open).await
+    }
+
+    /// Dead letters that an operator gave up: that they are not counted is on purpose.
+    pub async fn discarded_dead_letters(&self) -> Result<Vec<OpenDeadLetter>, StoreError> {
+        self.dead_letters(LetterState::Discarded).await
+    }
+
+    async fn dead_letters(&self, state: LetterState) -> Result<Vec<OpenDeadLetter>, StoreError> {
+        let rows = self.rows(LETTERS_IN, vec![state.name().into()]).await?;
         let letters = rows.iter().map(|row| {
             let mut row = Columns::of(row);
             Ok(OpenDeadLetter {

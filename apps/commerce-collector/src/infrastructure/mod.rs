@@ -3,11 +3,14 @@
 mod boards;
 mod collect;
 mod columns;
+mod dead_letters;
 mod error;
 mod facts;
 mod jobs;
+mod operator_log;
 mod queries;
 mod ranking;
+mod rebuild;
 mod schema;
 mod store;
 

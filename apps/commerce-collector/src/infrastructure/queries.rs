@@ -4,11 +4,10 @@ use commerce_collector_domain::Metrics;
 use commerce_database::Template;
 use sea_orm::{ConnectionTrait as _, QueryResult, Value};
 
-use super::collect::{OPEN, read_headers};
 use super::columns::{Columns, day, stored_day};
 use super::error::orm;
 use super::store::{SqlCollector, number};
-use crate::application::ports::{CountedTo, DeadLetter, Identity, Queries, StoreError};
+use crate::application::ports::{CountedTo, LetterState, Queries, StoreError};
 
 const TOTALS: &str =
     "SELECT views, likes, orders, quantity, amount FROM product_metrics WHERE product_id = ?";
@@ -16,12 +15,8 @@ const TOTALS: &str =
 const DAILY: &str = "SELECT `date`, views, likes, orders, quantity, amount FROM product_metrics_daily \
      WHERE product_id = ? AND `date` BETWEEN ? AND ? ORDER BY `date`";
 
-const DEAD_LETTERS: &str = "SELECT id, topic, `partition`, `offset`, kept_at, record_key, headers, value, cause, \
-     detail, attempts, event_id, event_type, aggregate_type, aggregate_id, sequence, state, set_aside_at \
-     FROM dead_letters WHERE id < ? {of_state} ORDER BY id DESC LIMIT {max}";
-
 impl SqlCollector {
-    async fn rows(
+    pub(super) async fn rows(
         &self,
         name: &'static str,
         statement: Template,
@@ -51,30 +46,9 @@ impl Queries for SqlCollector {
         Ok((totals, daily.collect::<Result<_, StoreError>>()?))
     }
 
-    async fn dead_letters(
-        &self,
-        state: Option<&str>,
-        before: Option<i64>,
-        limit: u64,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
-        let mut values: Vec<Value> = vec![before.unwrap_or(i64::MAX).into()];
-        let of_state = match state {
-            Some(state) => {
-                values.push(state.into());
-                Template::new("AND state = ?")
-            }
-            None => Template::new(""),
-        };
-        let statement = Template::new(DEAD_LETTERS)
-            .fragment("of_state", of_state)
-            .number("max", i64::try_from(limit).unwrap_or(i64::MAX));
-        let rows = self.rows("dead_letters", statement, values).await?;
-        rows.iter().map(dead_letter).collect()
-    }
-
     async fn open_dead_letters(&self) -> Result<i64, StoreError> {
         let count = Template::new("SELECT COUNT(*) FROM dead_letters WHERE state = ?");
-        let count = count.statement(self.db.dialect(), [OPEN.into()]);
+        let count = count.statement(self.db.dialect(), [LetterState::Open.name().into()]);
         number(&self.db.reader_named("open_dead_letters"), count).await
     }
 
@@ -89,33 +63,4 @@ impl Queries for SqlCollector {
         });
         counted.collect()
     }
-}
-
-fn dead_letter(row: &QueryResult) -> Result<DeadLetter, StoreError> {
-    let mut row = Columns::of(row);
-    Ok(DeadLetter {
-        id: row.take()?,
-        topic: row.take()?,
-        partition: row.partition()?,
-        offset: row.take()?,
-        kept_at_us: row.take()?,
-        key: row.take::<Vec<u8>>()?.into(),
-        headers: {
-            let json: String = row.take()?;
-            read_headers(&json).ok_or_else(|| StoreError::Data("headers of a dead letter".into()))?
-        },
-        value: row.take::<Vec<u8>>()?.into(),
-        cause: row.take()?,
-        detail: row.take()?,
-        attempts: u32::try_from(row.take::<i64>()?).unwrap_or(u32::MAX),
-        identity: Identity {
-            event_id: row.take()?,
-            event_type: row.take()?,
-            aggregate_type: row.take()?,
-            aggregate_id: row.take()?,
-            sequence: row.take()?,
-        },
-        state: row.take()?,
-        set_aside_at_us: row.take()?,
-    })
 }

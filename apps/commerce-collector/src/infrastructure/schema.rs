@@ -13,6 +13,8 @@ use commerce_database::{Database, DatabaseError, Dialect, MigrationReport, Step}
 use sea_orm::sea_query::IndexOrder::Asc;
 use sea_orm::sea_query::TableCreateStatement;
 
+use super::rebuild::schema as rebuild;
+
 const fn step(id: u32, name: &'static str, statement: fn(Dialect) -> String) -> Step {
     Step { id, name, statement }
 }
@@ -51,6 +53,20 @@ pub const MIGRATIONS: &[Step] = &[
     step(20, "idx_job_execution_instance", batch::job_execution_instance),
     step(21, "step_execution", batch::step_execution),
     step(22, "step_skip", batch::step_skip),
+    step(23, "operator_log", operator_log),
+    step(24, "idx_operator_log_target", |d| {
+        index(d, "idx_operator_log_target", "operator_log", &[("target", Asc), ("id", Asc)])
+    }),
+    step(25, "idx_dead_letters_event_id", |d| {
+        index(d, "idx_dead_letters_event_id", "dead_letters", &[("event_id", Asc)])
+    }),
+    step(26, "rebuild_run", rebuild::run),
+    step(27, "rebuild_progress", rebuild::progress),
+    step(28, "rebuild_letters", rebuild::letters),
+    step(29, "rebuild_events", rebuild::events),
+    step(30, "rebuild_shadow", |d| rebuild::metrics(d, "rebuild_shadow")),
+    step(31, "rebuild_base", |d| rebuild::metrics(d, "rebuild_base")),
+    step(32, "rebuild_difference", |d| rebuild::metrics(d, "rebuild_difference")),
 ];
 
 /// Brings the database to the schema of this code; does nothing where it is there already. `now_us`: microseconds
@@ -134,6 +150,18 @@ fn dead_letters(dialect: Dialect) -> String {
         .col(text("state", 16))
         .col(int("set_aside_at"));
     create(dialect, &mut letters)
+}
+
+/// What was done by hand, append-only.
+fn operator_log(dialect: Dialect) -> String {
+    let mut log = table("operator_log");
+    log.col(auto_id())
+        .col(int("at"))
+        .col(text("actor", 64))
+        .col(text("action", 32))
+        .col(text("target", 64))
+        .col(long_text(dialect, "detail"));
+    create(dialect, &mut log)
 }
 
 fn leases(dialect: Dialect) -> String {

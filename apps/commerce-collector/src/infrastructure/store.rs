@@ -1,11 +1,13 @@
 use async_trait::async_trait;
 use commerce_bus::Assignment;
-use commerce_database::{Column, Database, Lock, Merge, RowValue, Select, Upsert, WriteTransaction};
+use commerce_database::{
+    Column, Database, Lock, Merge, RowValue, Select, Template, Upsert, WriteTransaction,
+};
 use sea_orm::{ConnectionTrait as _, Statement};
 
 use super::collect::collect;
 use super::error::{Failure, orm};
-use crate::application::ports::{Batch, Claimed, Collected, MetricsStore, StoreError};
+use crate::application::ports::{Batch, Claimed, Collected, LetterState, MetricsStore, StoreError};
 
 /// The collector's storage on SQL.
 #[derive(Debug, Clone)]
@@ -56,6 +58,12 @@ impl MetricsStore for SqlCollector {
         claimed.await.map_err(Failure::into)
     }
 
+    async fn open_letters(&self, topic: &str, partition: i32, offset: i64) -> Result<i64, StoreError> {
+        let values = [topic.into(), partition.into(), offset.into(), LetterState::Open.name().into()];
+        let count = Template::new(OPEN_FROM).statement(self.db.dialect(), values);
+        number(&self.db.reader_named("open_letters"), count).await
+    }
+
     async fn collect(&self, batch: Batch) -> Result<Collected, StoreError> {
         let consumer = self.consumer;
         let collected = self.db.write("collect", move |tx| {
@@ -86,15 +94,19 @@ async fn claim(
     if next == NOTHING_COUNTED {
         return Ok(Claimed { next: None, set_aside: Vec::new() });
     }
-    let values = [topic.into(), (*partition).into(), next.saturating_sub(window.into()).into()];
-    let recent = Statement::from_sql_and_values(tx.dialect().backend(), SET_ASIDE, values);
-    let rows = tx.query_all_raw(recent).await?;
+    let since = next.saturating_sub(window.into());
+    let open = LetterState::Open.name();
+    let values = [topic.into(), (*partition).into(), since.into(), open.into()];
+    let rows = tx.query_all_raw(Template::new(SET_ASIDE).statement(tx.dialect(), values)).await?;
     let set_aside = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
     Ok(Claimed { next: Some(next), set_aside })
 }
 
 const SET_ASIDE: &str =
-    "SELECT `offset` FROM dead_letters WHERE topic = ? AND `partition` = ? AND `offset` >= ?";
+    "SELECT `offset` FROM dead_letters WHERE topic = ? AND `partition` = ? AND `offset` >= ? AND state = ?";
+
+const OPEN_FROM: &str =
+    "SELECT COUNT(*) FROM dead_letters WHERE topic = ? AND `partition` = ? AND `offset` >= ? AND state = ?";
 
 /// The only column of the only row.
 pub(super) async fn number(

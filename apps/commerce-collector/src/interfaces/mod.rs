@@ -12,6 +12,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
+use commerce_collector_domain::Weights;
 use commerce_http::extract::BODY_BYTES_MAX;
 use commerce_http::policy::enforce;
 use commerce_http::track::track;
@@ -21,17 +22,24 @@ use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use utoipa::openapi::OpenApi;
 
 pub use docs::{DOCUMENT_PATH, PAGE_PATH};
+pub use mask::Raw;
 
-use crate::application::ports::Queries;
-use crate::application::{ConsumerState, LagWatch, Rankings};
+use crate::application::ports::{BoardStore, Queries};
+use crate::application::{ConsumerState, DeadLetterDesk, LagWatch, Rankings};
 
 /// The use cases behind the interface.
 #[derive(Clone)]
 pub struct Facades {
     /// Boards.
     pub rankings: Rankings,
-    /// Metrics and dead letters.
+    /// Metrics.
     pub queries: Arc<dyn Queries>,
+    /// Ranks days.
+    pub boards: Arc<dyn BoardStore>,
+    /// What views, likes and orders are worth.
+    pub weights: Weights,
+    /// What was set aside.
+    pub dead_letters: DeadLetterDesk,
     /// How far counting is behind.
     pub lag: LagWatch,
     /// How the consumer is.

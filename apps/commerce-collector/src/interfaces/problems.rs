@@ -36,8 +36,38 @@ problems! {
     }
     /// Operations with path or query parameters.
     BadParameter { 400 => "INVALID_PARAMETER, UNKNOWN_PARAMETER, INVALID_CURSOR" }
+    /// Operations with a path and a body.
+    BadBody {
+        400 => "MALFORMED_REQUEST, UNKNOWN_FIELD, INVALID_PARAMETER",
+        408 => "REQUEST_TIMEOUT",
+        413 => "PAYLOAD_TOO_LARGE",
+        415 => "UNSUPPORTED_MEDIA_TYPE",
+    }
+    /// Operations with a body.
+    BadJson {
+        400 => "MALFORMED_REQUEST, UNKNOWN_FIELD",
+        408 => "REQUEST_TIMEOUT",
+        413 => "PAYLOAD_TOO_LARGE",
+        415 => "UNSUPPORTED_MEDIA_TYPE",
+    }
     /// Operations of administrators.
     AdminOnly { 403 => "ACCESS_DENIED" }
+    /// Where no dead letter has that id.
+    NoSuchLetter { 404 => "DEAD_LETTER_NOT_FOUND" }
+    /// Of what is done with a dead letter.
+    LetterProblems { 404 => "DEAD_LETTER_NOT_FOUND", 409 => "DEAD_LETTER_STATE_CONFLICT" }
+    /// Of a consumer that runs.
+    NotHalted { 409 => "CONSUMER_NOT_HALTED" }
+}
+
+/// The dead letter in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its document is used")]
+pub struct LetterInPath {
+    /// Which letter.
+    #[param(minimum = 1, example = 7)]
+    id: i64,
 }
 
 /// The product in a path.

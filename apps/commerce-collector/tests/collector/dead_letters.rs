@@ -1,17 +1,18 @@
 //! What cannot be counted is kept as it came, and never skipped.
 
 use commerce_collector::Options;
-use commerce_collector::application::GROUP;
-use commerce_collector::application::ports::{DeadLetter, Queries as _};
-use commerce_collector::infrastructure::SqlCollector;
+use commerce_collector::application::dead_letters::LetterFilter;
+use commerce_collector::application::ports::{DeadLetter, LetterState};
 use serde_json::json;
 
 use crate::support::events::{mixed, recount};
 use crate::support::{Bench, Counts, Event, halted, number, run};
 
-async fn dead_letters(bench: &Bench) -> Vec<DeadLetter> {
+/// All of them, latest first.
+pub async fn dead_letters(bench: &Bench) -> Vec<DeadLetter> {
     let collector = bench.collector().await;
-    let letters = SqlCollector::new(collector.database.clone(), GROUP).dead_letters(None, None, 1_000).await;
+    let desk = collector.dead_letters(bench.clock.clone());
+    let letters = desk.list(&LetterFilter::default(), None, 1_000).await;
     collector.close().await;
     letters.unwrap()
 }
@@ -32,7 +33,7 @@ async fn one_poisoned_record_in_three_thousand_is_set_aside_and_the_rest_counts_
     assert_eq!(letter.key, "poison");
     assert_eq!(letter.headers, [("ce_id".to_owned(), vec![0_u8, 0xff].into())]);
     assert_eq!((letter.topic.as_str(), letter.cause.as_str(), letter.attempts), ("order", "NOT_JSON", 1));
-    assert_eq!((letter.state.as_str(), letter.set_aside_at_us), ("OPEN", crate::support::NOW_US));
+    assert_eq!((letter.state, letter.set_aside_at_us), (LetterState::Open, crate::support::NOW_US));
 }
 
 #[tokio::test]

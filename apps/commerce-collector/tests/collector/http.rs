@@ -20,11 +20,24 @@ struct Reply {
     json: Value,
 }
 
-/// One request on a connection of its own.
 async fn get(addr: SocketAddr, path: &str, token: Option<&str>) -> Reply {
+    ask(addr, "GET", path, token, "").await
+}
+
+/// One POST by the administrator.
+async fn post(addr: SocketAddr, path: &str, body: &Value) -> Reply {
+    ask(addr, "POST", path, Some("admin"), &body.to_string()).await
+}
+
+/// One request on a connection of its own.
+async fn ask(addr: SocketAddr, method: &str, path: &str, token: Option<&str>, body: &str) -> Reply {
     let mut socket = TcpStream::connect(addr).await.unwrap();
     let auth = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{auth}connection: close\r\n\r\n");
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{auth}connection: close\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
@@ -152,21 +165,27 @@ async fn every_operation_admits_whom_its_policy_says() {
     let running = bench.start().await;
     let document = serde_json::to_value(openapi()).unwrap();
     let mut policies = BTreeSet::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        let policy = item["get"]["x-policy"].as_str().unwrap();
-        assert_eq!(item.as_object().unwrap().len(), 1, "{path} has a GET and nothing else");
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(move |(method, operation)| (path, method, operation))
+    });
+    for (path, method, operation) in operations {
+        let policy = operation["x-policy"].as_str().unwrap();
         policies.insert(policy.to_owned());
         for who in [None, Some("customer"), Some("admin"), Some("stranger")] {
-            let reply = get(running.addr(), &path.replace("{id}", "7"), who).await;
+            let (method, path) = (method.to_uppercase(), path.replace("{id}", "7"));
+            let reply = ask(running.addr(), &method, &path, who, "").await;
             let expected = match (policy, who) {
                 (_, Some("stranger")) | ("ADMIN", None) => 401,
                 ("ADMIN", Some("customer")) => 403,
                 _ => 200,
             };
-            assert_eq!(reply.status, expected, "{path} {who:?}");
+            let refused = matches!(reply.status, 401 | 403);
+            assert_eq!(if refused { reply.status } else { 200 }, expected, "{method} {path} {who:?}");
+            assert!(reply.status < 500, "{method} {path} {who:?}: {}", reply.status);
             assert!(reply.head.contains("x-content-type-options: nosniff"), "{path}");
             let cached = reply.head.contains("cache-control: public, max-age=1");
-            assert_eq!(cached, policy == "ANYONE" && expected == 200, "{path} {who:?}");
+            assert_eq!(cached, policy == "ANYONE" && expected == 200, "{method} {path} {who:?}");
         }
     }
     assert_eq!(policies.into_iter().collect::<Vec<_>>(), ["ADMIN", "ANYONE"]);
@@ -197,6 +216,65 @@ async fn dead_letters_are_listed_latest_first_without_card_numbers() {
     assert!(rest["items"][0]["value"]["content"].as_str().unwrap().starts_with("junk 0"));
     let forged = get(running.addr(), "/api/v1/dead-letters?cursor=zzz", Some("admin")).await;
     assert_eq!(forged.json["code"], "INVALID_CURSOR");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn administrators_replay_and_discard_dead_letters() {
+    let bench = Bench::open().await;
+    let later: Vec<_> = (1..4).map(|n| Event::viewed(n, 3).at("2027-01-16T08:00:00Z")).collect();
+    bench.publish_bytes("order", "k", b"junk 4111-1111-1111-1111").await;
+    let running = with(&bench, &later).await;
+    let addr = running.addr();
+    let future = admin(addr, "/api/v1/dead-letters?cause=FUTURE_DATED&type=ProductViewed").await;
+    let ids: Vec<i64> =
+        future["items"].as_array().unwrap().iter().map(|letter| letter["id"].as_i64().unwrap()).collect();
+    assert_eq!(ids.len(), 3);
+    let id = ids[0];
+    let of = |what: &str| format!("/api/v1/dead-letters/{id}/{what}");
+    let early = post(addr, &of("replay"), &json!({})).await;
+    assert_eq!(
+        (early.status, &early.json["outcome"], &early.json["state"]),
+        (200, &json!("REFUSED"), &json!("OPEN"))
+    );
+    assert_eq!(early.json["cause"], "FUTURE_DATED");
+
+    bench.clock.advance(std::time::Duration::from_hours(24));
+    for outcome in ["COUNTED", "UNCHANGED"] {
+        let replayed = post(addr, &of("replay"), &json!({})).await;
+        assert_eq!(
+            (&replayed.json["outcome"], &replayed.json["state"]),
+            (&json!(outcome), &json!("REPLAYED"))
+        );
+    }
+    let conflict = post(addr, &of("discard"), &json!({"reason": "too late"})).await;
+    assert_eq!((conflict.status, &conflict.json["code"]), (409, &json!("DEAD_LETTER_STATE_CONFLICT")));
+    let shown = admin(addr, &format!("/api/v1/dead-letters/{id}")).await;
+    assert_eq!((&shown["attempts"], &shown["history"][1]["actor"]), (&json!(3), &json!("user:1")));
+    let none = post(addr, "/api/v1/dead-letters/99/replay", &json!({})).await;
+    assert_eq!((none.status, &none.json["code"]), (404, &json!("DEAD_LETTER_NOT_FOUND")));
+
+    let dry = json!({"dryRun": true, "cause": "FUTURE_DATED", "limit": 1});
+    let told = post(addr, "/api/v1/dead-letters/replay", &dry).await.json;
+    assert_eq!((&told["counted"], &told["nextAfter"]), (&json!(1), &json!(ids[2])));
+    let done = post(addr, "/api/v1/dead-letters/replay", &json!({})).await.json;
+    assert_eq!((&done["counted"], &done["refused"]), (&json!(2), &json!({"NOT_JSON": 1})));
+    for (body, status) in [
+        (json!({"reason": "everything"}), 400),
+        (json!({"cause": "NOT_JSON"}), 400),
+        (json!({"cause": "NOT JSON", "reason": "x"}), 400),
+        (json!({"cause": "NOT_JSON", "reason": "", "dryRun": true}), 400),
+        (json!({"ids": [], "reason": "x"}), 400),
+        (json!({"since": "yesterday", "reason": "x"}), 400),
+        (json!({"cause": "NOT_JSON", "reason": "a test"}), 200),
+    ] {
+        let reply = post(addr, "/api/v1/dead-letters/discard", &body).await;
+        assert_eq!(reply.status, status, "{body}: {}", reply.text);
+    }
+    assert_eq!(admin(addr, "/api/v1/dead-letters?state=OPEN").await["items"], json!([]));
+    assert_eq!(ok(addr, "/api/v1/metrics/products/3").await["total"]["views"], 3);
+    let resumed = post(addr, "/api/v1/consumer/resume", &json!({})).await;
+    assert_eq!((resumed.status, &resumed.json["code"]), (409, &json!("CONSUMER_NOT_HALTED")));
     running.stop().await;
 }
 

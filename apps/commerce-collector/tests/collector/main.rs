@@ -10,5 +10,7 @@ mod facts;
 mod http;
 mod jobs;
 mod projector;
+mod rebuild;
+mod replay;
 mod store;
 mod support;

@@ -27,6 +27,9 @@ pub struct Counted {
     pub gaps: BTreeMap<String, BTreeSet<i64>>,
     /// Dead letters that nobody has dealt with.
     pub dead_letters: Vec<OpenDeadLetter>,
+    /// Those that an operator gave up: their events are missing on purpose. What they would have counted is not there,
+    /// and is told where it shows.
+    pub discarded: Vec<OpenDeadLetter>,
     /// Metrics by day and product.
     pub daily: Daily,
     /// Likes by product.
@@ -128,7 +131,7 @@ impl Comparison<'_> {
 
     fn orders(&self) -> Vec<Found> {
         let order_letter = |letter: &&OpenDeadLetter| letter.aggregate_type.as_deref() == Some("ORDER");
-        let letters = self.counted.dead_letters.iter().filter(order_letter);
+        let letters = self.counted.dead_letters.iter().chain(&self.counted.discarded).filter(order_letter);
         let set_aside: BTreeSet<(&str, i64)> =
             letters.filter_map(|letter| Some((letter.aggregate_id.as_deref()?, letter.sequence?))).collect();
         let mut found = Vec::new();

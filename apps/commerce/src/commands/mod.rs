@@ -3,7 +3,9 @@
 mod audit;
 mod backup;
 mod config;
+mod dlq;
 mod migrate;
+mod rebuild;
 mod seed;
 mod up;
 mod user;
@@ -37,6 +39,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Migrate => migrate::run(global).await,
             Command::Seed(options) => seed::run(global, options).await,
             Command::Backup(options) => backup::run(global, options).await,
+            Command::Rebuild(command) => rebuild::run(global, command).await,
+            Command::Dlq(command) => dlq::run(global, command).await,
             Command::User(User::Create(options)) => user::create(global, options).await,
             Command::Config(ConfigCommand::Print) => config::print(global),
         }

@@ -5,6 +5,8 @@ mod audit_events;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod dlq;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod kill_mixed;

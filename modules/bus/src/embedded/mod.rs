@@ -7,6 +7,7 @@
 mod append;
 mod consumer;
 mod ends;
+mod file;
 mod membership;
 mod options;
 mod producer;
@@ -16,6 +17,7 @@ mod retention;
 mod schema;
 mod share;
 
+pub use file::LogFile;
 pub use options::EmbeddedOptions;
 
 use std::path::Path;

@@ -92,6 +92,10 @@ impl<S: MetricsStore> MetricsStore for LosesAnswers<S> {
         self.store.claim(assignment, window).await
     }
 
+    async fn open_letters(&self, topic: &str, partition: i32, offset: i64) -> Result<i64, StoreError> {
+        self.store.open_letters(topic, partition, offset).await
+    }
+
     async fn collect(&self, batch: Batch) -> Result<Collected, StoreError> {
         let lost = || StoreError::Unavailable("no answer".into());
         match self.calls.fetch_add(1, Ordering::SeqCst) % 6 {

@@ -124,7 +124,11 @@ fn an_event_in_the_outbox_a_dead_letter_or_the_log_is_under_way() {
     both.counted.dead_letters = vec![letter];
     assert_eq!(both.pending(), ["dead-letter:4"]);
 
-    both.counted.dead_letters.clear();
+    // One that was given up is no gap, and nothing that is still to be done.
+    both.counted.discarded = std::mem::take(&mut both.counted.dead_letters);
+    assert!(both.found(true).is_empty());
+    both.counted.discarded.clear();
+
     let partition = partition_of(&id(1), 3);
     let end = both.ends.iter_mut().find(|end| end.partition == partition).unwrap();
     end.end = 6;

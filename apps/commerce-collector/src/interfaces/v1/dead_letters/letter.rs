@@ -1,46 +1,44 @@
-use axum::extract::State;
-use commerce_http::{Json, Page, PageLimit, Query, cursor};
+//! Dead letters as they are shown.
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::{Routes, Shared};
-use crate::application::ports::DeadLetter;
-use crate::interfaces::failure::Answered;
+use crate::application::dead_letters::Note;
+use crate::application::ports::{self, DeadLetter};
 use crate::interfaces::input::time;
 use crate::interfaces::mask::Raw;
-use crate::interfaces::problems::{AdminOnly, Always, BadParameter};
-
-pub fn routes() -> Routes {
-    Routes::new().routes(routes!(list_dead_letters))
-}
-
-/// Name of the list in its cursors.
-const DEAD_LETTERS: &str = "dead-letters";
 
 /// State of a dead letter.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum LetterState {
+pub enum LetterState {
     /// Nobody has dealt with it.
     Open,
+    /// Its event is counted.
+    Replayed,
+    /// An operator gave it up.
+    Discarded,
 }
 
-/// Which dead letters.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct DeadLetterQuery {
-    /// Only in this state.
-    #[param(inline)]
-    state: Option<LetterState>,
-    /// `nextCursor` of the page before; none for the first page.
-    cursor: Option<String>,
-    /// Items of the page.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
-    limit: PageLimit,
+impl From<LetterState> for ports::LetterState {
+    fn from(state: LetterState) -> Self {
+        match state {
+            LetterState::Open => Self::Open,
+            LetterState::Replayed => Self::Replayed,
+            LetterState::Discarded => Self::Discarded,
+        }
+    }
+}
+
+impl From<ports::LetterState> for LetterState {
+    fn from(state: ports::LetterState) -> Self {
+        match state {
+            ports::LetterState::Open => Self::Open,
+            ports::LetterState::Replayed => Self::Replayed,
+            ports::LetterState::Discarded => Self::Discarded,
+        }
+    }
 }
 
 /// A header of a record.
@@ -55,7 +53,7 @@ struct HeaderResponse {
 /// A record that could not be counted.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct DeadLetterResponse {
+pub struct DeadLetterResponse {
     /// Ascends in the order of setting aside.
     id: i64,
     /// Where it came from.
@@ -70,16 +68,15 @@ struct DeadLetterResponse {
     /// When it was set aside.
     #[schema(format = DateTime)]
     set_aside_at: String,
-    /// Why, as a name of a fixed set.
+    /// Why, as a name of a fixed set: what was found the last time it was tried.
     #[schema(example = "UNKNOWN_VERSION")]
     cause: String,
     /// Why, for people.
     detail: String,
     /// Times it was tried.
     attempts: u32,
-    /// `OPEN`, or what was made of it.
-    #[schema(example = "OPEN")]
-    state: String,
+    /// What was made of it.
+    state: LetterState,
     /// Its event id, where one can be read.
     #[schema(required = true)]
     event_id: Option<Uuid>,
@@ -116,7 +113,7 @@ impl From<DeadLetter> for DeadLetterResponse {
             cause: letter.cause,
             detail: letter.detail,
             attempts: letter.attempts,
-            state: letter.state,
+            state: letter.state.into(),
             event_id: letter.identity.event_id,
             event_type: letter.identity.event_type,
             aggregate_type: letter.identity.aggregate_type,
@@ -129,25 +126,39 @@ impl From<DeadLetter> for DeadLetterResponse {
     }
 }
 
-/// Records that could not be counted, latest first. Digits that could be a card number are hidden.
-#[utoipa::path(
-    get, path = "/api/v1/dead-letters", operation_id = "listDeadLetters", tag = "operations",
-    params(DeadLetterQuery),
-    responses(
-        (status = 200, description = "A page", body = Page<DeadLetterResponse>),
-        BadParameter, AdminOnly, Always
-    ),
-    security(("bearer" = [])),
-    extensions(("x-policy" = json!("ADMIN")))
-)]
-async fn list_dead_letters(
-    State(api): State<Shared>,
-    Query(query): Query<DeadLetterQuery>,
-) -> Answered<Json<Page<DeadLetterResponse>>> {
-    let before = query.cursor.map(|cursor| cursor::decode(DEAD_LETTERS, &cursor)).transpose()?;
-    let state = query.state.map(|LetterState::Open| "OPEN");
-    let rows = u64::from(query.limit.get()) + 1;
-    let letters = api.queries.dead_letters(state, before, rows).await?;
-    let page = Page::from_rows(letters, query.limit, |letter| cursor::encode(DEAD_LETTERS, &letter.id));
-    Ok(Json(page.map(DeadLetterResponse::from)))
+/// Something that was done by hand.
+#[derive(Serialize, ToSchema)]
+struct NoteResponse {
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+    /// Who: `user:7`, or `cli`.
+    #[schema(example = "user:7")]
+    actor: String,
+    /// What.
+    #[schema(example = "DEAD_LETTER_REPLAYED")]
+    action: String,
+    /// The reason, or what came of it.
+    detail: String,
+}
+
+impl From<Note> for NoteResponse {
+    fn from(note: Note) -> Self {
+        Self { at: time(note.at_us), actor: note.actor, action: note.action, detail: note.detail }
+    }
+}
+
+/// A dead letter, and what was done with it.
+#[derive(Serialize, ToSchema)]
+pub struct ShownLetterResponse {
+    #[serde(flatten)]
+    letter: DeadLetterResponse,
+    /// What was done with it by hand, oldest first.
+    history: Vec<NoteResponse>,
+}
+
+impl From<(DeadLetter, Vec<Note>)> for ShownLetterResponse {
+    fn from((letter, notes): (DeadLetter, Vec<Note>)) -> Self {
+        Self { letter: letter.into(), history: notes.into_iter().map(Into::into).collect() }
+    }
 }
