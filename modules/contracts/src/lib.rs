@@ -2,6 +2,7 @@
 //!
 //! Payloads are additive: a field is never renamed or removed, a reader keeps working with the version before.
 
+pub mod asyncapi;
 mod envelope;
 pub mod event;
 pub mod gateway;

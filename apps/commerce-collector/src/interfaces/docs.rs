@@ -1,8 +1,9 @@
-//! The `OpenAPI` document and the page that shows it.
+//! The `OpenAPI` document and the page that shows it, and the `AsyncAPI` document of the events.
 
-use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
+use axum::routing::get;
+use axum::{Json, Router};
 use commerce_http::{FieldError, ProblemDocument};
 use http::HeaderValue;
 use http::header::{REFERRER_POLICY, X_FRAME_OPTIONS};
@@ -15,6 +16,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 pub const DOCUMENT_PATH: &str = "/v3/api-docs";
 /// Where the page is.
 pub const PAGE_PATH: &str = "/swagger-ui.html";
+/// Where the `AsyncAPI` document is.
+pub const EVENTS_PATH: &str = commerce_contracts::asyncapi::DOCUMENT_PATH;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -58,7 +61,13 @@ pub fn router(document: OpenApi) -> Router {
     // Swagger UI would ask a validator on the internet otherwise.
     let config = Config::from(DOCUMENT_PATH).validator_url("none").try_it_out_enabled(true);
     let page: Router = SwaggerUi::new(PAGE_PATH).url(DOCUMENT_PATH, document).config(config).into();
-    page.route_layer(map_response(shielded))
+    page.route_layer(map_response(shielded)).route(EVENTS_PATH, get(events))
+}
+
+/// What the collector reads. It is served here because this is the side that reads events, as whoever follows the
+/// document does; it belongs to no policy either.
+async fn events() -> Json<serde_json::Value> {
+    Json(commerce_contracts::asyncapi::document())
 }
 
 /// The page sends requests with the token that it is given: no other page may frame it.

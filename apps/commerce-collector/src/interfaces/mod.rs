@@ -21,7 +21,7 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use utoipa::openapi::OpenApi;
 
-pub use docs::{DOCUMENT_PATH, PAGE_PATH};
+pub use docs::{DOCUMENT_PATH, EVENTS_PATH, PAGE_PATH};
 pub use mask::Raw;
 
 use crate::application::ports::{BoardStore, Queries};

@@ -279,6 +279,21 @@ async fn administrators_replay_and_discard_dead_letters() {
 }
 
 #[tokio::test]
+async fn administrators_have_boards_ranked_anew() {
+    let bench = Bench::open().await;
+    let running = with(&bench, &[Event::viewed(1, 7)]).await;
+    let collector = bench.collector().await;
+    crate::support::run(&collector.database, "DELETE FROM ranking_board").await;
+    collector.close().await;
+    let rebuilt = post(running.addr(), "/api/v1/boards/rebuild", &json!({"date": "20270115"})).await;
+    assert_eq!((rebuilt.status, &rebuilt.json), (200, &json!({"date": "20270115"})));
+    assert_eq!(ok(running.addr(), "/api/v1/rankings").await["total"], 1);
+    let wrong = post(running.addr(), "/api/v1/boards/rebuild", &json!({"date": "20271301"})).await;
+    assert_eq!(wrong.status, 400);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn the_lag_and_the_health_tell_of_a_halt() {
     let bench = Bench::open().await;
     bench.publish(&mixed(50)).await;
@@ -347,6 +362,19 @@ async fn figures_of_counting_are_measured() {
         assert!(text.contains(figure), "{figure}");
     }
     running.stop().await;
+}
+
+#[tokio::test]
+async fn the_document_of_the_events_is_as_published() {
+    let bench = Bench::open().await;
+    let running = bench.start().await;
+    let document = ok(running.addr(), "/asyncapi.json").await;
+    assert_eq!(document, commerce_contracts::asyncapi::document());
+    insta::assert_json_snapshot!("asyncapi", document);
+    running.stop().await;
+    let hidden = bench.start_with(|options| options.docs = false).await;
+    assert_eq!(get(hidden.addr(), "/asyncapi.json", None).await.status, 404);
+    hidden.stop().await;
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod boards;
 mod dead_letters;
 mod exactly_once;
 mod facts;
+mod generator;
 mod http;
 mod jobs;
 mod projector;

@@ -125,7 +125,10 @@ fn metrics_and_boards_are_rebuilt_beside_the_running_shop() {
     let refused = rebuild(&["metrics", "--from", &before]).expect(2);
     assert!(refused.stderr.contains(&format!("the earliest start is {first}")), "{}", refused.stderr);
     let told = rebuild(&["metrics", "--from", &from, "--dry-run", "--json"]).expect(0).json();
-    assert_eq!((&told["differing"], &told["totals"], &told["applied"]), (&json!(1), &json!(0), &json!(false)));
+    assert_eq!(
+        (&told["differing"], &told["totals"], &told["applied"]),
+        (&json!(1), &json!(0), &json!(false))
+    );
     let told = rebuild(&["metrics", "--from", &from]).expect(0);
     assert!(told.stdout.contains("put right"), "{}", told.stdout);
     let told = rebuild(&["metrics", "--from", &from]).expect(0);

@@ -1,5 +1,6 @@
 //! Version 1 of the API.
 
+mod boards;
 mod consumer;
 mod dead_letters;
 mod lag;
@@ -20,7 +21,14 @@ type Routes = OpenApiRouter<Shared>;
 
 /// Every route.
 pub fn router() -> Routes {
-    [rankings::routes(), metrics::routes(), dead_letters::routes(), consumer::routes(), lag::routes()]
-        .into_iter()
-        .fold(Routes::with_openapi(docs::frame()), Routes::merge)
+    [
+        rankings::routes(),
+        metrics::routes(),
+        boards::routes(),
+        dead_letters::routes(),
+        consumer::routes(),
+        lag::routes(),
+    ]
+    .into_iter()
+    .fold(Routes::with_openapi(docs::frame()), Routes::merge)
 }
