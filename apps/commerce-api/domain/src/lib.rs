@@ -14,6 +14,7 @@ mod money;
 mod order;
 mod payment;
 mod points;
+mod reconcile;
 mod refusal;
 mod rules;
 mod stock;
@@ -37,6 +38,10 @@ pub use payment::{
     PaymentEventRecord, PaymentFoldError, PaymentMethod, PaymentStatus, pair_is_allowed,
 };
 pub use points::{LedgerEntry, LedgerKind};
+pub use reconcile::{
+    Compared, Mismatch, MismatchKind, MoneyMovement, OurMovement, OurSide, ProposedAction, SettlementEntry,
+    Standing, TheirSide, compare_ours, compare_reported,
+};
 pub use refusal::Refusal;
 pub use rules::Rules;
 pub use stock::{MovementKind, Product, ProductStatus, Quantity, QuantityError, StockMovement};
