@@ -134,6 +134,7 @@ fn abilities(rng: &mut Rng) -> GatewayAbilities {
             refund: rng.chance(700),
             void: rng.chance(500),
             signature: rng.chance(500),
+            settlement: false,
         },
     }
 }

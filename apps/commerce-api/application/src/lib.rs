@@ -18,6 +18,7 @@ mod points;
 pub mod ports;
 mod product_details;
 mod rankings;
+pub mod reconciliation;
 pub mod relay;
 pub mod schedule;
 mod view_events;

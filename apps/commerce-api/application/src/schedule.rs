@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::Accounts;
-use crate::desk::{DeskReply, OrderDesk, Submission};
+use crate::desk::{DeskReply, Listener, OrderDesk, Submission};
 use crate::ports::{CatalogueStore, Clock, IdSource, LeaseStore, Maintenance, OrderQueries, StorageError};
 use crate::views::ViewCounter;
 
@@ -76,7 +76,15 @@ impl Scheduler {
         let owner = self.ids.uuid();
         let mut tasks = JoinSet::new();
         let this = Arc::new(self);
-        let leased = |name, every| Leased { name, owner, every, scheduler: this.clone(), stop: stop.clone() };
+        let leased = |name, every| Leased {
+            name,
+            owner,
+            every,
+            leases: this.leases.clone(),
+            clock: this.clock.clone(),
+            wake: None,
+            stop: stop.clone(),
+        };
         let scheduler = this.clone();
         tasks.spawn(leased("expiry", options.expiry_every).run(move || {
             let scheduler = scheduler.clone();
@@ -172,23 +180,40 @@ async fn expire(desk: &OrderDesk, order: OrderId) -> u64 {
     0
 }
 
+async fn woken(wake: &mut Option<Listener>) {
+    match wake {
+        Some(wake) => wake.raised().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn ticks(every: Duration) -> tokio::time::Interval {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
 
-struct Leased {
-    name: &'static str,
-    owner: uuid::Uuid,
-    every: Duration,
-    scheduler: Arc<Scheduler>,
-    stop: watch::Receiver<bool>,
+/// A task that one of N nodes runs.
+pub(crate) struct Leased {
+    /// Of the lease.
+    pub name: &'static str,
+    /// Who holds it.
+    pub owner: uuid::Uuid,
+    /// How often it runs.
+    pub every: Duration,
+    /// Where it is held.
+    pub leases: Arc<dyn LeaseStore>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Has it run without waiting.
+    pub wake: Option<Listener>,
+    /// Ends it.
+    pub stop: watch::Receiver<bool>,
 }
 
 impl Leased {
     /// Runs `task` every so often while this node holds the lease.
-    async fn run<F>(mut self, mut task: impl FnMut() -> F + Send)
+    pub(crate) async fn run<F>(mut self, mut task: impl FnMut() -> F + Send)
     where
         F: Future<Output = Result<(), StorageError>> + Send,
     {
@@ -199,11 +224,12 @@ impl Leased {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
+                () = woken(&mut self.wake) => {}
                 _ = self.stop.wait_for(|stop| *stop) => return,
             }
-            let now = self.scheduler.clock.now();
+            let now = self.clock.now();
             if renew_at <= now {
-                match self.scheduler.leases.acquire(self.name, self.owner, now, ttl).await {
+                match self.leases.acquire(self.name, self.owner, now, ttl).await {
                     // Half of it is left when it is renewed, so nobody else holds it while this node believes to.
                     Ok(Some(_)) => renew_at = now.plus(ttl / 2),
                     Ok(None) => continue,

@@ -45,6 +45,17 @@ impl AuditReport {
     }
 }
 
+/// A nightly audit that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audited {
+    /// When.
+    pub at: Timestamp,
+    /// Rules that were broken.
+    pub violated: i64,
+    /// What merely lagged.
+    pub pending: i64,
+}
+
 /// Events of an order, by their sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderEvents {
@@ -91,6 +102,12 @@ pub struct EventFacts {
 pub trait AuditStore: Send + Sync + 'static {
     /// Checks invariants 1 to 4 and 6. With `settled`, what merely lags is a violation.
     async fn audit(&self, now: Timestamp, settled: bool) -> Result<AuditReport, StorageError>;
+
+    /// Keeps the result of the nightly audit in place of the one before.
+    async fn keep_audit(&self, audited: Audited) -> Result<(), StorageError>;
+
+    /// The last nightly audit.
+    async fn last_audit(&self) -> Result<Option<Audited>, StorageError>;
 
     /// What invariant 5 compares with the analytics side, in one read snapshot: orders that changed since `changed_since`,
     /// and what was paid since `paid_since`.

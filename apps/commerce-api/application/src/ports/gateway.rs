@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use commerce_api_domain::{CardBrand, Money, PaymentId};
+use chrono::NaiveDate;
+use commerce_api_domain::{CardBrand, Money, PaymentId, SettlementEntry};
 
 /// A card number on its way to the gateway. It is never shown, and has no other way out than [`expose`](Self::expose).
 #[derive(Clone, PartialEq, Eq)]
@@ -40,13 +41,17 @@ pub struct GatewayAbilities {
     pub void: bool,
     /// Callbacks are signed.
     pub signature: bool,
+    /// There is a settlement report of each day.
+    pub settlement: bool,
 }
 
 impl GatewayAbilities {
     /// The plain protocol.
-    pub const NONE: Self = Self { idempotency: false, refund: false, void: false, signature: false };
+    pub const NONE: Self =
+        Self { idempotency: false, refund: false, void: false, signature: false, settlement: false };
     /// Everything.
-    pub const ALL: Self = Self { idempotency: true, refund: true, void: true, signature: true };
+    pub const ALL: Self =
+        Self { idempotency: true, refund: true, void: true, signature: true, settlement: true };
 }
 
 /// A card part to capture.
@@ -133,6 +138,19 @@ pub enum GatewayError {
     Refused(String),
 }
 
+/// A page of the settlement report of a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementPage {
+    /// Its entries, in the gateway's order.
+    pub entries: Vec<SettlementEntry>,
+    /// Won captured on the whole day, as the gateway says.
+    pub captured: i64,
+    /// Won given back on the whole day, as the gateway says.
+    pub refunded: i64,
+    /// Where the next page begins; none on the last page.
+    pub next: Option<i64>,
+}
+
 /// A payment gateway.
 #[async_trait]
 pub trait PaymentGateway: Send + Sync + 'static {
@@ -154,4 +172,14 @@ pub trait PaymentGateway: Send + Sync + 'static {
 
     /// Nothing is recorded under our reference from now on; gives back what was.
     async fn void(&self, payment: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError>;
+
+    /// A page of what moved on `date`, a day of the gateway's own zone, from `after` of the page before on. A gateway without
+    /// such a report refuses.
+    async fn settlement(
+        &self,
+        _date: NaiveDate,
+        _after: Option<i64>,
+    ) -> Result<SettlementPage, GatewayError> {
+        Err(GatewayError::Refused("this gateway has no settlement report".to_owned()))
+    }
 }

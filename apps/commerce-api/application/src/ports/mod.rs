@@ -13,6 +13,7 @@ mod maintenance;
 mod orders;
 mod payments;
 mod rankings;
+mod reconciliation;
 mod runtime;
 mod secrets;
 mod unit_of_work;
@@ -21,7 +22,7 @@ pub use accounts::{
     AccountStore, Credentials, LedgerPage, NewBuyer, NewSession, NewUser, Profile, SessionOwner,
     SessionStore, SessionTouch, Taken,
 };
-pub use audit::{AuditReport, AuditStore, EventFacts, Finding, FindingState, OrderEvents, Sold};
+pub use audit::{AuditReport, AuditStore, Audited, EventFacts, Finding, FindingState, OrderEvents, Sold};
 pub use cache::{LIVE_MAX, LiveProduct, ProductCache, ProductSource};
 pub use catalogue::{
     Brand, CatalogueStore, NewBrand, NewProduct, ProductCounts, ProductPatch, ProductPosition, ProductQuery,
@@ -35,7 +36,7 @@ pub use events::{
 };
 pub use gateway::{
     CardNumber, Charge, ChargeError, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway,
-    TransactionState, TransactionSummary,
+    SettlementPage, TransactionState, TransactionSummary,
 };
 pub use likes::{LikeKey, LikeQueries, LikedProduct, LockedLikes, NewLikes};
 pub use maintenance::{Lease, LeaseStore, LeaseTaking, Maintenance};
@@ -45,6 +46,10 @@ pub use payments::{
     OpenPayment, PaymentChecks, PaymentQueries, PaymentsInState, SealedCard, Verdict,
 };
 pub use rankings::{BoardPage, BoardPeriod, BoardType, Place, RankingBoards};
+pub use reconciliation::{
+    CapturePosition, ComparedDay, FindingFilter, ReconciledDay, ReconciliationFinding, ReconciliationState,
+    ReconciliationStore, RefundPosition, ReportPage, Reported, Resolution, ResolvedHow,
+};
 pub use runtime::{Clock, IdSource};
 pub use secrets::{Fingerprint, Fingerprinter, PasswordHasher, TokenHash, TokenSource};
 pub use unit_of_work::{

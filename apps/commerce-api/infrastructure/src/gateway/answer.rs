@@ -15,7 +15,7 @@ use super::transport::Answer;
 /// Characters of a reason or message that are kept.
 const TEXT_CHARS_MAX: usize = 200;
 /// Characters of a transaction key; the column has as many.
-const KEY_CHARS_MAX: usize = 128;
+pub(super) const KEY_CHARS_MAX: usize = 128;
 
 /// The data of an answer that went well.
 pub(super) fn data<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fault> {
@@ -54,7 +54,7 @@ fn unreadable(answer: &Answer) -> Fault {
 }
 
 /// One line that may be kept and shown.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     mask_card_numbers(&line).chars().take(TEXT_CHARS_MAX).collect()
 }
@@ -86,7 +86,7 @@ pub(super) fn transaction(found: &gateway::Transaction, asked: &str) -> Result<G
     Ok(GatewayTransaction { key, reference: found.order_id.as_str().into(), amount: found.amount, state })
 }
 
-fn key(text: &str) -> Result<Arc<str>, Fault> {
+pub(super) fn key(text: &str) -> Result<Arc<str>, Fault> {
     // At least one letter or digit: `..` in a path would lead elsewhere.
     let good = (1..=KEY_CHARS_MAX).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic())

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use commerce_api_application::ports::{
-    Charge, ChargeError, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway,
+    Charge, ChargeError, GatewayAbilities, GatewayError, GatewayTransaction, PaymentGateway, SettlementPage,
     TransactionSummary,
 };
 use commerce_api_domain::{CardBrand, Money, PaymentId};
@@ -15,7 +16,8 @@ use super::fault::Fault;
 use super::measured::{UnderWay, not_begun};
 use super::options::{GatewayOptions, GatewaySetupError};
 use super::pipelines::{Pipelines, Repeat};
-use super::transport::{Answer, Transport};
+use super::report;
+use super::transport::{ANSWER_BYTES_MAX, Answer, REPORT_BYTES_MAX, Transport};
 
 /// Why the gateway is asked to give a capture back, in its books.
 const REFUND_REASON: &str = "order canceled";
@@ -51,6 +53,18 @@ impl HttpGateway {
     async fn ask<T>(
         &self,
         pipeline: &Pipeline,
+        call: (&'static str, Repeat),
+        request: RequestBuilder,
+        read: impl Fn(&Answer) -> Result<T, Fault> + Send + Sync,
+    ) -> Result<T, Fault> {
+        self.ask_for(ANSWER_BYTES_MAX, pipeline, call, request, read).await
+    }
+
+    /// The same, where the answer may have up to `bytes_max`.
+    async fn ask_for<T>(
+        &self,
+        bytes_max: usize,
+        pipeline: &Pipeline,
         (call, repeat): (&'static str, Repeat),
         request: RequestBuilder,
         read: impl Fn(&Answer) -> Result<T, Fault> + Send + Sync,
@@ -58,7 +72,9 @@ impl HttpGateway {
         let attempt = || async {
             let under_way = UnderWay::begin(call);
             let end = match request.try_clone() {
-                Some(request) => self.transport.send(request).await.and_then(|answer| read(&answer)),
+                Some(request) => {
+                    self.transport.send(request, bytes_max).await.and_then(|answer| read(&answer))
+                }
                 None => Err(Fault::NotSent("the request cannot be made".to_owned())),
             };
             under_way.end(&end);
@@ -175,5 +191,18 @@ impl PaymentGateway for HttpGateway {
         let request = self.transport.request(Method::POST, &segments);
         let read = |answer: &Answer| answer::summaries(&answer::data(answer)?, &reference);
         Ok(self.ask(&self.pipelines.refund, ("void", Repeat::Effect), request, read).await?)
+    }
+
+    async fn settlement(&self, date: NaiveDate, after: Option<i64>) -> Result<SettlementPage, GatewayError> {
+        if !self.options.abilities.settlement {
+            return Err(GatewayError::Refused("this gateway has no settlement report".to_owned()));
+        }
+        let request = self.transport.request(Method::GET, &["api", "v1", "settlements"]);
+        let mut asked = vec![("date", date.to_string()), ("limit", report::ENTRIES_MAX.to_string())];
+        asked.extend(after.map(|after| ("after", after.to_string())));
+        let request = request.query(&asked);
+        let read = |answer: &Answer| report::page(answer::data(answer)?, date);
+        let (query, call) = (&self.pipelines.query, ("settlement", Repeat::Question));
+        Ok(self.ask_for(REPORT_BYTES_MAX, query, call, request, read).await?)
     }
 }

@@ -10,6 +10,7 @@ mod fault;
 mod measured;
 mod options;
 mod pipelines;
+mod report;
 mod transport;
 
 pub use client::HttpGateway;

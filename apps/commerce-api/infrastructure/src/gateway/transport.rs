@@ -8,7 +8,9 @@ use super::fault::Fault;
 use super::options::{GatewayOptions, GatewaySetupError};
 
 /// Bytes of an answer that are read; more is no answer of this protocol.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// The same of a page of the settlement report.
+pub(super) const REPORT_BYTES_MAX: usize = 1024 * 1024;
 
 /// An answer, read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +54,11 @@ impl Transport {
         self.client.request(method, url)
     }
 
-    /// Sends it once.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, Fault> {
+    /// Sends it once, and reads at most `bytes_max` of the answer.
+    pub(super) async fn send(&self, request: RequestBuilder, bytes_max: usize) -> Result<Answer, Fault> {
         let response = request.send().await.map_err(fault)?;
         let status = response.status();
-        Ok(Answer { status, body: read_whole(response).await? })
+        Ok(Answer { status, body: read_whole(response, bytes_max).await? })
     }
 }
 
@@ -89,14 +91,14 @@ fn describe(error: &reqwest::Error) -> String {
     text
 }
 
-async fn read_whole(mut response: Response) -> Result<Bytes, Fault> {
+async fn read_whole(mut response: Response, bytes_max: usize) -> Result<Bytes, Fault> {
     let mut body = BytesMut::new();
     // The answer has begun, so the request was read: whatever breaks from here on leaves the outcome open.
     while let Some(chunk) =
         response.chunk().await.map_err(|error| Fault::Unknown(describe(&error.without_url())))?
     {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(Fault::Unknown(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes")));
+        if body.len() + chunk.len() > bytes_max {
+            return Err(Fault::Unknown(format!("the answer is longer than {bytes_max} bytes")));
         }
         body.extend_from_slice(&chunk);
     }

@@ -6,6 +6,7 @@
 mod faults;
 mod outbox;
 mod payments;
+mod reconciliation;
 mod recount;
 mod state;
 mod storage;

@@ -11,6 +11,7 @@ use commerce_api_domain::{
 };
 use uuid::Uuid;
 
+use super::reconciliation::Reconciliation;
 use super::table::Table;
 
 /// When the dispatcher visits a payment next.
@@ -137,6 +138,8 @@ pub(super) struct Tables {
     pub last_outbox_id: i64,
     /// Leases by name; each is taken or not, so there is nothing to stage.
     pub leases: BTreeMap<&'static str, KeptLease>,
+    /// Written by reconciliation alone, so there is nothing to stage.
+    pub reconciliation: Reconciliation,
 }
 
 macro_rules! each_table {

@@ -11,6 +11,6 @@ pub use audit::SqlAudit;
 pub use schema::migrate;
 pub use stores::{
     BOARDS_FILE, SqlAccounts, SqlBoards, SqlCallbacks, SqlCatalogue, SqlCoupons, SqlLeases, SqlLikes,
-    SqlMaintenance, SqlOrders, SqlOutbox, SqlPayments, SqlSessions,
+    SqlMaintenance, SqlOrders, SqlOutbox, SqlPayments, SqlReconciliation, SqlSessions,
 };
 pub use unit_of_work::{SqlStorage, SqlUnitOfWork};

@@ -275,3 +275,17 @@ async fn no_error_and_no_debug_shows_the_card_number() {
     let shown = format!("{tried} {error} {error:?} {:?}", charge());
     assert!(!shown.contains("9814"), "{shown}");
 }
+
+#[tokio::test]
+async fn a_settlement_report_is_asked_for_by_day_and_page_and_only_where_there_is_one() {
+    let empty = r#"{"date":"2027-01-15","captured":0,"refunded":0,"entries":[],"next":null}"#;
+    let server = Scripted::start([ok(empty)]).await;
+    let day = "2027-01-15".parse().unwrap();
+    let page = client(&server.url, GatewayAbilities::ALL).settlement(day, Some(7)).await.unwrap();
+    assert_eq!((page.entries.len(), page.next), (0, None));
+    let asked = server.requests();
+    assert!(asked[0].contains("GET /api/v1/settlements?date=2027-01-15&limit=1000&after=7 "), "{asked:?}");
+    let without = client(&server.url, GatewayAbilities::NONE).settlement(day, None).await;
+    assert!(matches!(without, Err(GatewayError::Refused(_))));
+    assert_eq!(server.requests().len(), 1, "it is not even asked");
+}

@@ -144,6 +144,20 @@ impl ScriptedGateway {
         held.map(|recorded| recorded.transaction.amount).sum()
     }
 
+    /// A capture under our reference that nobody hears of; gives back its key.
+    pub fn record_unheard(&self, payment: PaymentId, amount: i64) -> Arc<str> {
+        let mut books = self.books.lock().unwrap();
+        let key: Arc<str> = key_of(books.recorded.len() + 1).into();
+        let (reference, state) = (payment.to_string().into(), TransactionState::Captured);
+        books.recorded.push(Recorded {
+            transaction: GatewayTransaction { key: key.clone(), reference, amount, state },
+            idempotency_key: format!("unheard-{key}"),
+            visible_from: self.clock.now(),
+            refunded: false,
+        });
+        key
+    }
+
     /// POSTs that reached it, by reference and idempotency key.
     pub fn charges(&self) -> Vec<(PaymentId, String)> {
         self.books.lock().unwrap().charges.clone()

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use commerce_api_application::desk::{DeskOptions, DeskReply, KeyedRequest, OrderDesk, Submission};
 use commerce_api_application::ports::{
     Answer, AuditStore, CallbackInbox, CardCipher as _, CardNumber, Clock, Fingerprint, IdSource,
-    IdempotencyScope, PaymentChecks, PaymentQueries, SealedCard, Storage,
+    IdempotencyScope, PaymentChecks, PaymentQueries, ReconciliationStore, SealedCard, Storage,
 };
 use commerce_api_domain::*;
 use commerce_api_infrastructure::memory::{MemoryStorage, violations};
 use commerce_api_infrastructure::runtime::{ManualClock, SequenceIds};
-use commerce_api_infrastructure::sql::{self, SqlAudit, SqlCallbacks, SqlPayments, SqlStorage};
+use commerce_api_infrastructure::sql::{
+    self, SqlAudit, SqlCallbacks, SqlPayments, SqlReconciliation, SqlStorage,
+};
 use commerce_api_infrastructure::vault::AesCardCipher;
 use commerce_database::{Database, Dialect, SqliteOptions, Template};
 use futures::FutureExt as _;
@@ -106,6 +108,43 @@ impl Shop {
                 let payments = Arc::new(SqlPayments::new(database.clone()));
                 let inbox = Arc::new(SqlCallbacks::new(database.clone()));
                 Payments { checks: payments.clone(), queries: payments, inbox }
+            }
+        }
+    }
+
+    pub fn reconciliation(&self) -> Arc<dyn ReconciliationStore> {
+        match &self.backend {
+            Backend::Memory(memory) => Arc::new(memory.clone()),
+            Backend::Sqlite { database, .. } => Arc::new(SqlReconciliation::new(database.clone())),
+        }
+    }
+
+    /// Entries of the audit log for this action.
+    pub async fn audited(&self, action: &'static str) -> usize {
+        match &self.backend {
+            Backend::Memory(memory) => {
+                memory.state().audit_log.values().filter(|entry| entry.action == action).count()
+            }
+            Backend::Sqlite { database, .. } => {
+                let sql = Template::new("SELECT COUNT(*) AS n FROM audit_log WHERE action IN ({action})");
+                let count = rows::<Number>(database, sql.names("action", [action])).await[0].n;
+                usize::try_from(count).unwrap()
+            }
+        }
+    }
+
+    pub fn reset_statements(&self) {
+        if let Backend::Sqlite { database, .. } = &self.backend {
+            database.statements().reset();
+        }
+    }
+
+    /// Statements that ran under these names; none in memory.
+    pub fn statements(&self, names: &[&str]) -> u64 {
+        match &self.backend {
+            Backend::Memory(_) => 0,
+            Backend::Sqlite { database, .. } => {
+                names.iter().map(|name| database.statements().count(name)).sum()
             }
         }
     }

@@ -6,6 +6,7 @@
 mod checks;
 mod coupons;
 mod events;
+mod nightly;
 mod payments;
 mod points;
 mod report;
@@ -15,7 +16,7 @@ mod sums;
 mod totals;
 
 use async_trait::async_trait;
-use commerce_api_application::ports::{AuditReport, AuditStore, EventFacts, StorageError};
+use commerce_api_application::ports::{AuditReport, AuditStore, Audited, EventFacts, StorageError};
 use commerce_api_domain::Timestamp;
 use commerce_database::Database;
 
@@ -48,6 +49,14 @@ impl AuditStore for SqlAudit {
         checks::check(&snapshot, &mut report, now).await?;
         totals::check(&snapshot, &mut report, captured).await?;
         Ok(report.finish())
+    }
+
+    async fn keep_audit(&self, audited: Audited) -> Result<(), StorageError> {
+        nightly::keep(&self.db, audited).await
+    }
+
+    async fn last_audit(&self) -> Result<Option<Audited>, StorageError> {
+        nightly::last(&self.db).await
     }
 
     async fn event_facts(

@@ -12,6 +12,7 @@ mod coupons;
 mod delivery;
 mod orders;
 mod payments;
+mod reconciliation;
 
 use commerce_api_domain::Timestamp;
 use commerce_database::{Database, DatabaseError, Dialect, MigrationReport, Step};
@@ -129,6 +130,26 @@ pub const MIGRATIONS: &[Step] = &[
     step(54, "idx_callback_inbox_received", |d| {
         index(d, "idx_callback_inbox_received", "callback_inbox", &[("received_at", Asc)])
     }),
+    step(55, "unused_reconciliation_findings", reconciliation::unused_findings),
+    step(56, "reconciliation_findings_by_id", reconciliation::findings),
+    step(57, "uq_reconciliation_findings", |d| {
+        let columns = ["date", "finding_key", "movement", "kind"];
+        unique(d, "uq_reconciliation_findings", "reconciliation_findings", &columns)
+    }),
+    step(58, "idx_reconciliation_findings_found", |d| {
+        let columns = [("found_at", Desc), ("id", Desc)];
+        index(d, "idx_reconciliation_findings_found", "reconciliation_findings", &columns)
+    }),
+    step(59, "settlement_entries", reconciliation::settlement_entries),
+    step(60, "idx_settlement_entries_key", |d| {
+        index(d, "idx_settlement_entries_key", "settlement_entries", &[("gateway_key", Asc)])
+    }),
+    step(61, "reconciled_days", reconciliation::reconciled_days),
+    step(62, "nightly_audits", reconciliation::nightly_audits),
+    step(63, "idx_refunds_gateway_key", |d| {
+        index(d, "idx_refunds_gateway_key", "refunds", &[("gateway_key", Asc)])
+    }),
+    step(64, "idx_refunds_settled", |d| index(d, "idx_refunds_settled", "refunds", &[("settled_at", Asc)])),
 ];
 
 /// Brings the database to the schema of this code; does nothing where it is there already.
