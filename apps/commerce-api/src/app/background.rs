@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use commerce_api_application::desk::Signal;
 use commerce_api_application::payments::{DispatchOptions, PaymentDispatcher};
 use commerce_api_application::ports::{PaymentGateway, RelayOptions};
+use commerce_api_application::reconciliation::Nightly;
 use commerce_api_application::relay::Relay;
 use commerce_api_application::{ProductDetails, ViewEventOptions, ViewEvents};
 use commerce_api_infrastructure::bus::BusPublisher;
@@ -14,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::platform::Platform;
-use super::wiring::Desks;
+use super::wiring::{self, Desks};
 use crate::config::Config;
 
 /// A task that is told to stop and then waited for.
@@ -67,6 +69,20 @@ pub(super) fn dispatcher(
         DispatchOptions { alone: true, ..config.dispatch_options(longest_call) },
     );
     Background::spawn("payment dispatcher", async move |stop| dispatcher.run(stop).await)
+}
+
+/// Reconciles the day before, and recounts everything, once a night.
+pub(super) fn nightly(
+    platform: &Platform,
+    config: &Config,
+    desks: &Desks,
+    gateway: Arc<dyn PaymentGateway>,
+    requested: Signal,
+) -> Background {
+    let reconciler = wiring::reconciler(platform, gateway, desks.orders.payments_due().clone());
+    let (audit, leases) = (platform.audit.clone(), platform.leases.clone());
+    let nightly = Nightly::new(reconciler, audit, leases, requested, config.nightly_options());
+    Background::spawn("nightly work", async move |stop| nightly.run(stop).await)
 }
 
 /// Publishes the outbox.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use commerce_api_application::ports::{
     AccountStore, AuditStore, CallbackInbox, CardCipher, CatalogueStore, Clock, CouponStore, Fingerprinter,
     IdSource, LeaseStore, LikeQueries, Maintenance, OrderQueries, OutboxStore, PaymentChecks, PaymentQueries,
-    ProductCache, RankingBoards, Storage, TokenSource,
+    ProductCache, RankingBoards, ReconciliationStore, Storage, TokenSource,
 };
 use commerce_api_application::{Accounts, EvictingStorage};
 use commerce_api_infrastructure::product_cache::{InProcessProductCache, ProductCacheOptions};
@@ -52,6 +52,8 @@ pub struct Platform {
     pub storage: Arc<dyn Storage>,
     /// Invariants.
     pub audit: Arc<dyn AuditStore>,
+    /// Settlement reports and what came of comparing them.
+    pub reconciliation: Arc<dyn ReconciliationStore>,
     /// Leases of background tasks.
     pub leases: Arc<dyn LeaseStore>,
     /// Retention.
@@ -138,6 +140,7 @@ impl Platform {
             )),
             products,
             audit: Arc::new(sql::SqlAudit::new(database.clone())),
+            reconciliation: Arc::new(sql::SqlReconciliation::new(database.clone())),
             leases: Arc::new(sql::SqlLeases::new(database.clone())),
             maintenance: Arc::new(sql::SqlMaintenance::new(database.clone())),
             tokens,

@@ -3,9 +3,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commerce_api_application::desk::describe_metrics;
+use commerce_api_application::desk::{Signal, describe_metrics};
 use commerce_api_application::payments::describe_payment_metrics;
 use commerce_api_application::ports::PaymentGateway;
+use commerce_api_application::reconciliation::describe_nightly_metrics;
 use commerce_api_application::schedule::ScheduleOptions;
 use commerce_api_application::{ViewCounter, describe_view_metrics, relay};
 use commerce_api_infrastructure::gateway::{HttpGateway, describe_gateway_metrics};
@@ -33,6 +34,7 @@ pub struct Running {
     server: JoinHandle<io::Result<()>>,
     scheduler: JoinHandle<()>,
     dispatcher: Background,
+    nightly: Background,
     view_events: Option<Background>,
     relay: Option<Background>,
     warming: Background,
@@ -87,7 +89,9 @@ impl Running {
         };
         let views = Arc::new(views);
         let readiness = Readiness::default();
-        let facades = wiring::facades(&platform, config, desks.clone(), gateway.clone(), views.clone());
+        let requested = Signal::default();
+        let asked = (views.clone(), requested.clone());
+        let facades = wiring::facades(&platform, config, desks.clone(), gateway.clone(), asked);
         let warming = background::warming(facades.details.clone());
         let router = wiring::router(&platform, config, facades, (metrics, breakers), readiness.clone())?;
         let connections = ConnectionLimits {
@@ -97,6 +101,7 @@ impl Running {
         let (stop, stopping) = watch::channel(false);
         let scheduler = wiring::scheduler(&platform, desks.orders.clone(), views);
         let scheduler = tokio::spawn(scheduler.run(ScheduleOptions::default(), stopping.clone()));
+        let nightly = background::nightly(&platform, config, &desks, gateway.clone(), requested);
         let relay = bus.map(|bus| background::relay(&platform, config, &desks, bus));
         let dispatcher = background::dispatcher(&platform, config, &desks, gateway, longest_call);
         let server = tokio::spawn(serve(listener, router, connections, stopping));
@@ -108,6 +113,7 @@ impl Running {
             server,
             scheduler,
             dispatcher,
+            nightly,
             view_events,
             relay,
             warming,
@@ -134,6 +140,7 @@ impl Running {
             tracing::error!(%error, "a background task failed while stopping");
         }
         self.warming.stop(Self::WARMING_MAX).await;
+        self.nightly.stop(Self::VISITS_MAX).await;
         self.dispatcher.stop(Self::VISITS_MAX).await;
         for publishing in self.view_events.into_iter().chain(self.relay) {
             publishing.stop(Self::PUBLISH_MAX).await;
@@ -145,6 +152,7 @@ impl Running {
 fn describe() {
     describe_metrics();
     describe_payment_metrics();
+    describe_nightly_metrics();
     describe_gateway_metrics();
     relay::describe_metrics();
     describe_view_metrics();

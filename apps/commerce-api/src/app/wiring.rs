@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use commerce_api_application::desk::{LikeDesk, OrderDesk};
+use commerce_api_application::desk::{LikeDesk, OrderDesk, Signal};
 use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::PaymentGateway;
+use commerce_api_application::reconciliation::{Reconciler, Reconciliations};
 use commerce_api_application::schedule::Scheduler;
 use commerce_api_application::{
     Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ProductDetails, Rankings, ViewCounter,
@@ -60,10 +61,11 @@ pub(super) fn facades(
     config: &Config,
     Desks { orders: desk, likes }: Desks,
     gateway: Arc<dyn PaymentGateway>,
-    views: Arc<ViewCounter>,
+    (views, requested): (Arc<ViewCounter>, Signal),
 ) -> Facades {
     let (ids, clock) = (|| platform.ids.clone(), || platform.clock.clone());
     let signs = config.gateway.signature;
+    let reconciler = reconciler(platform, gateway.clone(), desk.payments_due().clone());
     let (queries, checks) = (platform.payments.clone(), platform.checks.clone());
     let rankings = Rankings::new(platform.boards.clone(), platform.catalogue.clone(), clock());
     Facades {
@@ -86,6 +88,7 @@ pub(super) fn facades(
         orders: Orders::new(desk.clone(), platform.orders.clone(), ids(), clock())
             .sealing_with(platform.cipher.clone()),
         payments: Payments::new(desk.clone(), queries, checks, ids(), clock()),
+        reconciliations: Reconciliations::new(reconciler, requested),
         stuck_after: config.stuck_after(),
         points: Points::new(platform.users.clone(), desk, ids(), clock(), config.customers_may_charge()),
         details: ProductDetails::new(platform.products.clone(), platform.catalogue.clone(), rankings.clone()),
@@ -94,6 +97,16 @@ pub(super) fn facades(
         clock: clock(),
         docs: config.docs.enabled,
     }
+}
+
+/// Compares the gateway's settlement reports with the books.
+pub(super) fn reconciler(
+    platform: &Platform,
+    gateway: Arc<dyn PaymentGateway>,
+    payments_due: Signal,
+) -> Reconciler {
+    let (ids, clock) = (platform.ids.clone(), platform.clock.clone());
+    Reconciler::new(platform.reconciliation.clone(), gateway, ids, clock, payments_due)
 }
 
 pub(super) fn scheduler(platform: &Platform, desk: OrderDesk, views: Arc<ViewCounter>) -> Scheduler {

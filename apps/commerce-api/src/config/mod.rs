@@ -15,7 +15,7 @@ pub use commerce_config::{ConfigError, Flag, Origin, Secret, Section, Sources, T
 pub use keys::Keys;
 pub use limits::{Cors, Limits};
 pub use model::{
-    Actuator, Api, Config, DatabaseSection, Desk, Docs, Gateway, Idempotency, Log, Orders, Password,
+    Actuator, Api, Config, DatabaseSection, Desk, Docs, Gateway, Idempotency, Log, Nightly, Orders, Password,
     Payments, Points, Profile, Relay, Secrets, Sessions, Shop,
 };
 

@@ -36,6 +36,8 @@ pub struct Config {
     pub gateway: Gateway,
     /// How open payments are followed.
     pub payments: Payments,
+    /// The work of every night.
+    pub nightly: Nightly,
     /// How events leave for the bus.
     pub relay: Relay,
     /// Sessions.
@@ -164,6 +166,8 @@ pub struct Gateway {
     pub void: bool,
     /// Whether callbacks are signed.
     pub signature: bool,
+    /// Whether there is a settlement report of each day.
+    pub settlement: bool,
     /// Longest time until a connection stands, in milliseconds.
     pub connect_timeout_ms: u64,
     /// Longest time of one call, in milliseconds.
@@ -209,6 +213,18 @@ pub struct Payments {
     pub stuck_after_s: u64,
     /// Payments visited at the same time.
     pub concurrency: usize,
+}
+
+/// `nightly`: the work of every night. Times of day are counted from the beginning of the shop's day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nightly {
+    /// When the day before is reconciled with the gateway's settlement report.
+    pub reconcile_at: String,
+    /// Days back that are reconciled if they were missed, or are not settled.
+    pub catch_up_days: u32,
+    /// When everything is recounted.
+    pub audit_at: String,
 }
 
 /// `relay`: how events leave for the bus.
@@ -310,6 +326,11 @@ impl Default for Config {
                 stuck_after_s: 300,
                 concurrency: 32,
             },
+            nightly: Nightly {
+                reconcile_at: "04:30".to_owned(),
+                catch_up_days: 7,
+                audit_at: "05:00".to_owned(),
+            },
             relay: Relay { batch_max: 1_000, every_ms: 500, lease_s: 10 },
             sessions: Sessions { idle_s: 43_200 },
             idempotency: Idempotency { keep_s: 86_400 },
@@ -333,6 +354,7 @@ impl Default for Gateway {
             refund: true,
             void: true,
             signature: true,
+            settlement: true,
             connect_timeout_ms: 1_000,
             call_timeout_ms: 2_000,
             attempts_max: 3,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use commerce_api_application::payments::DispatchOptions;
 use commerce_api_application::ports::{GatewayAbilities, RelayOptions};
+use commerce_api_application::reconciliation::NightlyOptions;
 use commerce_api_infrastructure::gateway::{GatewayBreaker, GatewayOptions, gateway_url};
 use commerce_config::ConfigError;
 
@@ -22,6 +23,7 @@ impl Config {
             refund: gateway.refund,
             void: gateway.void,
             signature: gateway.signature,
+            settlement: gateway.settlement,
         }
     }
 
@@ -82,6 +84,18 @@ impl Config {
         Duration::from_secs(self.payments.stuck_after_s)
     }
 
+    /// When the work of the night is done.
+    pub fn nightly_options(&self) -> NightlyOptions {
+        // The times of day were checked; were they not, the defaults are the documented ones.
+        let defaults = NightlyOptions::default();
+        NightlyOptions {
+            reconcile_at: time_of_day(&self.nightly.reconcile_at).unwrap_or(defaults.reconcile_at),
+            catch_up_days: self.nightly.catch_up_days,
+            audit_at: time_of_day(&self.nightly.audit_at).unwrap_or(defaults.audit_at),
+            ..defaults
+        }
+    }
+
     /// Options of the relay.
     pub const fn relay_options(&self) -> RelayOptions {
         RelayOptions {
@@ -91,4 +105,12 @@ impl Config {
             ..RelayOptions::DEFAULT
         }
     }
+}
+
+/// `HH:MM` of a day, from its beginning.
+pub(super) fn time_of_day(text: &str) -> Option<Duration> {
+    let digits = |text: &str| Some(text).filter(|text| text.len() == 2)?.parse::<u64>().ok();
+    let (hours, minutes) = text.split_once(':')?;
+    let (hours, minutes) = (digits(hours)?, digits(minutes)?);
+    (hours < 24 && minutes < 60).then(|| Duration::from_mins(hours * 60 + minutes))
 }

@@ -7,6 +7,7 @@ use commerce_telemetry::logging;
 
 use super::Config;
 use super::limits::{is_network, is_origin};
+use super::payments::time_of_day;
 
 const DAY_S: i64 = 86_400;
 const MONEY_MAX: i64 = commerce_api_domain::Money::MAX.won();
@@ -15,6 +16,8 @@ const KEY: &str = "64 hexadecimal digits, not all alike; make them with `openssl
 const GATEWAY_URL: &str =
     "an http or https URL such as https://pg.example.com, without credentials, query or fragment";
 const NETWORK: &str = "a network such as 10.0.0.0/8 or 2001:db8::/32, or an address";
+
+const TIME_OF_DAY: &str = "a time of day such as 04:30";
 
 /// Every key, in the order of `config/commerce.toml`.
 const ALL: &[Setting] = &[
@@ -67,6 +70,7 @@ const ALL: &[Setting] = &[
     setting("gateway.refund", Rule::Switch),
     setting("gateway.void", Rule::Switch),
     setting("gateway.signature", Rule::Switch),
+    setting("gateway.settlement", Rule::Switch),
     setting("gateway.connect_timeout_ms", Rule::Whole(10, 60_000, " milliseconds")),
     setting("gateway.call_timeout_ms", Rule::Whole(10, 120_000, " milliseconds")),
     setting("gateway.attempts_max", Rule::Whole(1, 10, " calls")),
@@ -89,6 +93,9 @@ const ALL: &[Setting] = &[
     setting("payments.not_found_grace_s", Rule::Whole(1, DAY_S, " seconds")),
     setting("payments.stuck_after_s", Rule::Whole(1, 7 * DAY_S, " seconds")),
     setting("payments.concurrency", Rule::Whole(1, 1_000, " payments")),
+    setting("nightly.reconcile_at", Rule::Text(is_time_of_day, TIME_OF_DAY)),
+    setting("nightly.catch_up_days", Rule::Whole(1, 31, " days")),
+    setting("nightly.audit_at", Rule::Text(is_time_of_day, TIME_OF_DAY)),
     setting("relay.batch_max", Rule::Whole(1, 10_000, " events")),
     setting("relay.every_ms", Rule::Whole(10, 60_000, " milliseconds")),
     setting("relay.lease_s", Rule::Whole(5, 3_600, " seconds")),
@@ -114,6 +121,10 @@ fn is_zone(text: &str) -> bool {
 
 fn is_gateway_url(text: &str) -> bool {
     gateway_url(text).is_ok()
+}
+
+fn is_time_of_day(text: &str) -> bool {
+    time_of_day(text).is_some()
 }
 
 fn is_merchant(text: &str) -> bool {

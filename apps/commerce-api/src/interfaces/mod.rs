@@ -19,6 +19,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::Clock;
+use commerce_api_application::reconciliation::Reconciliations;
 use commerce_api_application::{
     Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ProductDetails, Rankings,
     ViewCounter,
@@ -62,6 +63,8 @@ pub struct Facades {
     pub orders: Orders,
     /// Payments, for those who run the shop.
     pub payments: Payments,
+    /// The gateway's settlement reports against our books.
+    pub reconciliations: Reconciliations,
     /// How long after it was made an open payment counts as stuck.
     pub stuck_after: Duration,
     /// Points.

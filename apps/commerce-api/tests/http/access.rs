@@ -1,6 +1,6 @@
 //! Who may do what: every operation of the document by everybody.
 
-use commerce_api_domain::Role;
+use commerce_api_domain::{MismatchKind, Role};
 use serde_json::{Value, json};
 
 use crate::document::{document, operations};
@@ -19,6 +19,8 @@ struct World {
     /// Payments by card: one that is paid, and one that was sent.
     captured: String,
     sent: String,
+    /// A difference between the gateway's report and the books.
+    finding: String,
 }
 
 impl World {
@@ -40,7 +42,8 @@ impl World {
         shop.send_to_gateway(&sent.text("id")).await;
         let [captured, sent] =
             [captured, sent].map(|order| order["payment"]["id"].as_str().unwrap().to_owned());
-        Self { shop, admin, customer, brand, product, coupon, order, payment, captured, sent }
+        let finding = shop.finding("2027-01-14", "k1", MismatchKind::MissingHere).await;
+        Self { shop, admin, customer, brand, product, coupon, order, payment, captured, sent, finding }
     }
 
     /// A request of the operation that is good in everything but perhaps the caller.
@@ -51,6 +54,7 @@ impl World {
             "coupons" => self.coupon.to_string(),
             "orders" => self.order.clone(),
             "payments" => self.payment.clone(),
+            "admin" if path.contains("/reconciliations/") => self.finding.clone(),
             "admin" if operation == "refundPayment" => self.captured.clone(),
             "admin" if path.contains("/payments/") => self.sent.clone(),
             _ => self.customer.id.to_string(),
@@ -94,6 +98,8 @@ impl World {
             "resolvePayment" => json!({
                 "outcome": "CAPTURED", "transactionKey": "20270115:TR:000001", "reason": "seen at the desk",
             }),
+            "reconcileDay" => json!({"date": "20270114"}),
+            "resolveReconciliationFinding" => json!({"reason": "the gateway mended its books"}),
             "refundPayment" => json!({"reason": "the tea was stale"}),
             "makeDemoBuyers" => json!({"count": 1}),
             _ => return None,

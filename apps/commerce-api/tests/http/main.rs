@@ -15,6 +15,7 @@ mod operator;
 mod pages;
 mod parameters;
 mod rankings;
+mod reconciliations;
 mod shapes;
 mod shopping;
 mod support;

@@ -14,6 +14,7 @@ mod payments;
 mod points;
 mod products;
 mod rankings;
+mod reconciliations;
 mod sessions;
 mod stock_movements;
 mod users;
@@ -32,7 +33,7 @@ type Routes = OpenApiRouter<Shared>;
 
 /// Every route.
 pub fn router() -> Routes {
-    let parts: [fn() -> Routes; 15] = [
+    let parts: [fn() -> Routes; 16] = [
         users::routes,
         sessions::routes,
         points::routes,
@@ -47,6 +48,7 @@ pub fn router() -> Routes {
         callback::routes,
         admin::routes,
         admin_payments::routes,
+        reconciliations::routes,
         demo::routes,
     ];
     parts.into_iter().fold(Routes::with_openapi(docs::frame()), |all, part| all.merge(part()))

@@ -11,16 +11,21 @@ use std::time::Duration;
 use axum::Router;
 use commerce_api::app::AdminSession;
 use commerce_api::interfaces::{Facades, FrontDoor, SessionAuthenticator, SignatureGuard, router};
-use commerce_api_application::desk::{DeskOptions, DeskReply, LikeDesk, OrderDesk, Submission};
+use commerce_api_application::desk::{DeskOptions, DeskReply, LikeDesk, OrderDesk, Signal, Submission};
 use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::{
-    CallbackInbox, CatalogueStore, Clock, IdSource, ProductCache, RankingBoards, Storage, TokenSource,
+    CallbackInbox, CatalogueStore, Clock, IdSource, ProductCache, RankingBoards, ReconciliationFinding,
+    ReconciliationStore, Storage, TokenSource,
 };
+use commerce_api_application::reconciliation::{Reconciler, Reconciliations};
 use commerce_api_application::{
     AccountOptions, Accounts, Admin, Catalogue, Coupons, EvictingStorage, Idempotency, Likes, Orders, Points,
     ProductDetails, Rankings, SignUp, ViewCounter,
 };
-use commerce_api_domain::{CommandKind, OrderId, PaymentCommand, Role, Rules, Timestamp};
+use commerce_api_domain::{
+    CommandKind, Mismatch, MismatchKind, MoneyMovement, OrderId, PaymentCommand, ProposedAction, Role, Rules,
+    TheirSide, Timestamp,
+};
 use commerce_api_infrastructure::product_cache::{InProcessProductCache, ProductCacheOptions};
 use commerce_api_infrastructure::runtime::{
     Argon2Cost, Argon2Hasher, HmacFingerprinter, ManualClock, SequenceIds,
@@ -82,6 +87,8 @@ pub struct Shop {
     pub products: Catalogue,
     pub details: ProductDetails,
     pub inbox: Arc<dyn CallbackInbox>,
+    pub reconciliation: Arc<dyn ReconciliationStore>,
+    ids: Arc<dyn IdSource>,
     desk: OrderDesk,
     // Dropped last: the files are in use until then.
     directory: TempDir,
@@ -122,6 +129,8 @@ impl Shop {
         let desk = OrderDesk::start(storage.clone(), ids.clone(), clock.clone(), rules, options, keep);
         let likes = LikeDesk::start(storage, clock.clone(), DeskOptions::default());
         let inbox: Arc<dyn CallbackInbox> = Arc::new(sql::SqlCallbacks::new(database.clone()));
+        let own_ids = ids.clone();
+        let reconciliation = Arc::new(sql::SqlReconciliation::new(database.clone()));
         let (catalogue_, inbox_) = (catalogue.clone(), inbox.clone());
         let boards = SqliteOptions::new(directory.path().join(sql::BOARDS_FILE));
         let boards = Arc::new(sql::SqlBoards::of_file(boards));
@@ -140,7 +149,44 @@ impl Shop {
         let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
         let entropy = Arc::new(CountingEntropy::default());
         let (router, _) = router(facades, entropy, authenticator, operator(&accounts), front).unwrap();
-        Self { router, clock, catalogue, views, accounts, products, details, inbox, desk, directory }
+        Self {
+            router,
+            clock,
+            catalogue,
+            views,
+            accounts,
+            products,
+            details,
+            inbox,
+            reconciliation,
+            ids: own_ids,
+            desk,
+            directory,
+        }
+    }
+
+    /// A finding of the reconciliation of a day.
+    pub async fn finding(&self, date: &str, key: &str, kind: MismatchKind) -> String {
+        let mismatch = Mismatch {
+            kind,
+            movement: MoneyMovement::Capture,
+            key: key.into(),
+            reference: "order-1".into(),
+            payment: None,
+            ours: None,
+            theirs: Some(TheirSide { amount: 1_000, at: NOW }),
+            action: ProposedAction::FindOwner,
+        };
+        let now = self.clock.now();
+        let found = ReconciliationFinding {
+            id: self.ids.uuid(),
+            date: date.parse().unwrap(),
+            mismatch,
+            found_at: now,
+            seen_at: now,
+            resolution: None,
+        };
+        self.reconciliation.record(vec![found], &[], now).await.unwrap()[0].id.to_string()
     }
 
     /// Somebody new with a session.
@@ -310,6 +356,9 @@ fn facades(parts: &Parts, desk: OrderDesk, likes: LikeDesk, views: Arc<ViewCount
     let gateway = Arc::new(SilentGateway { signed: mode.signed });
     let rankings = Rankings::new(Some(parts.boards.clone()), parts.catalogue.clone(), clock());
     let cipher = Arc::new(AesCardCipher::new(&[9; 32], &[]));
+    let store = Arc::new(sql::SqlReconciliation::new(database()));
+    let due = desk.payments_due().clone();
+    let reconciler = Reconciler::new(store, gateway.clone(), ids(), clock(), due);
     Facades {
         accounts: Accounts::new(users.clone(), sessions, Arc::new(hasher), tokens.clone(), clock(), options),
         callbacks: Callbacks::new(
@@ -317,11 +366,12 @@ fn facades(parts: &Parts, desk: OrderDesk, likes: LikeDesk, views: Arc<ViewCount
             payments.clone(),
             payments.clone(),
             parts.inbox.clone(),
-            gateway,
+            gateway.clone(),
             clock(),
         ),
         signatures: mode.signed.then(|| SignatureGuard::new(SECRETS.map(secret).to_vec(), clock())),
         payments: Payments::new(desk.clone(), payments.clone(), payments, ids(), clock()),
+        reconciliations: Reconciliations::new(reconciler, Signal::default()),
         stuck_after: STUCK_AFTER,
         clock: clock(),
         admin: Admin::new(users.clone(), tokens, ids(), clock(), mode.demo),
