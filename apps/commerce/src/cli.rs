@@ -5,6 +5,7 @@ pub mod rebuild;
 
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 use commerce_api_domain::Role;
 use commerce_config::{Flag, Sources};
@@ -20,6 +21,7 @@ Examples:
   commerce flash-sale --card        the same paid by card, settled by the gateway's callbacks
   commerce demo --ephemeral --json  the walk in a shop of its own, for programs
   commerce audit                    recount money, points and stock
+  commerce reconcile --date 2027-01-15   the gateway's report of a day against the books
 
 Exit codes: 0 fine; 1 failed, or a rule of the shop is broken; 2 wrong usage, configuration, port or directory.";
 
@@ -102,6 +104,11 @@ pub enum Command {
     Load(Load),
     /// Recount money, points, stock, coupons and payments; exit code 1 if a rule is broken, 2 if that could not be told
     Audit(Audit),
+    /// Compare the gateway's settlement report of a day with the books, beside a running shop
+    ///
+    /// Exit code 0: no difference; 1: there are open findings, each with what is to be done; 2: that could not be told.
+    /// Payments that the report knows more about are asked about by the running shop, or the next one.
+    Reconcile(Reconcile),
     /// Bring the database's schema up to date
     Migrate,
     /// Fill the catalogue with generated products; those that are there already stay as they are
@@ -226,6 +233,17 @@ pub struct Audit {
     pub settled: bool,
 }
 
+/// `reconcile`.
+#[derive(Debug, Clone, Args)]
+pub struct Reconcile {
+    /// A day that is over, in the shop's zone
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub date: NaiveDate,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `seed`.
 #[derive(Debug, Clone, Args)]
 pub struct Seed {
@@ -270,6 +288,12 @@ pub struct CreateUser {
 fn whole<const MIN: u32, const MAX: u32>(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| (MIN..=MAX).contains(number));
     number.ok_or_else(|| format!("allowed is a whole number from {MIN} to {MAX}"))
+}
+
+fn day(text: &str) -> Result<NaiveDate, String> {
+    // The parser of chrono is content with `2027-1-5`.
+    let day = text.parse().ok().filter(|day: &NaiveDate| day.to_string() == text);
+    day.ok_or_else(|| "allowed is a day of the calendar, such as 2027-01-15".to_owned())
 }
 
 fn port(text: &str) -> Result<u16, String> {
@@ -349,6 +373,10 @@ mod tests {
             "commerce load --card",
             "commerce seed",
             "commerce seed --products 0",
+            "commerce reconcile",
+            "commerce reconcile --date yesterday",
+            "commerce reconcile --date 2027-02-29",
+            "commerce reconcile --date 2027-1-5",
             "commerce backup",
             "commerce rebuild boards",
             "commerce rebuild boards --all --date 2026-11-23",

@@ -161,6 +161,12 @@ pub fn apps_at(data_dir: &Path, addresses: &[SocketAddr]) -> Option<Addresses> {
     is_it.then_some(Addresses { api, collector, gateway: of("gateway ") })
 }
 
+/// Where the simulated gateway of the last `up` on `data_dir` listens; what one that was killed wrote down stays.
+pub fn gateway_of(data_dir: &Path) -> Option<SocketAddr> {
+    let text = read(&data_dir.join(LOCK_FILE))?;
+    text.lines().find_map(|line| line.strip_prefix("gateway ")?.parse().ok())
+}
+
 fn read(path: &Path) -> Option<String> {
     let mut text = String::new();
     File::open(path).ok()?.read_to_string(&mut text).ok()?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use commerce_api::app::StartError;
 use commerce_api_application::AccountError;
 use commerce_api_application::ports::StorageError;
+use commerce_api_application::reconciliation::ReconcileError;
 use commerce_config::ConfigError;
 use commerce_database::DatabaseError;
 use commerce_telemetry::LoggingError;
@@ -53,6 +54,12 @@ pub enum Failure {
     /// The audit could not be made, which is not to be taken for a broken rule.
     #[error(transparent)]
     NotAudited(Box<Self>),
+    /// Whether there is a difference could not be told, which is not to be taken for one.
+    #[error(transparent)]
+    NotTold(Box<Self>),
+    /// A day is not reconciled.
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
     /// A port is taken.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -111,7 +118,8 @@ impl Failure {
             | Self::Port(_)
             | Self::NoDatabase { .. }
             | Self::NotADatabase { .. }
-            | Self::NotAudited(_) => true,
+            | Self::NotAudited(_)
+            | Self::NotTold(_) => true,
             Self::Start(error) => matches!(
                 error,
                 StartError::PortTaken { .. }
@@ -132,6 +140,7 @@ impl Failure {
             Self::Storage(_)
             | Self::Database(_)
             | Self::Facts(_)
+            | Self::Reconcile(_)
             | Self::Shop(_)
             | Self::Io { .. }
             | Self::Task(_) => false,

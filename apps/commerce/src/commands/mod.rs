@@ -6,6 +6,7 @@ mod config;
 mod dlq;
 mod migrate;
 mod rebuild;
+mod reconcile;
 mod seed;
 mod up;
 mod user;
@@ -36,6 +37,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::FlashSale(options) => sale::flash_sale(global, options).await,
             Command::Load(options) => sale::load(global, options).await,
             Command::Audit(options) => audit::run(global, options).await,
+            Command::Reconcile(options) => reconcile::run(global, options).await,
             Command::Migrate => migrate::run(global).await,
             Command::Seed(options) => seed::run(global, options).await,
             Command::Backup(options) => backup::run(global, options).await,

@@ -17,6 +17,8 @@ mod mutated;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod reconcile;
+#[cfg(test)]
 mod sales;
 #[cfg(test)]
 mod support;
