@@ -56,14 +56,14 @@ fn payment(tables: &Tables, id: PaymentId) -> Option<&Payment> {
 }
 
 fn known(tables: &Tables, keys: &BTreeSet<Arc<str>>) -> Vec<OurMovement> {
-    let captured = |payment: &Payment| {
+    let is_captured = |payment: &Payment| {
         matches!(
             payment.status,
             PaymentStatus::Success | PaymentStatus::RefundPending | PaymentStatus::Refunded
         )
     };
     let payments = tables.orders.committed().values().map(|order| &order.payment);
-    let captures = payments.filter(|payment| captured(payment)).filter_map(|payment| {
+    let captures = payments.filter(|payment| is_captured(payment)).filter_map(|payment| {
         let key = payment.gateway_key.clone().filter(|key| keys.contains(key))?;
         let (from, at) = (payment.created_at, payment.updated_at);
         let (movement, status) = (MoneyMovement::Capture, payment.status);

@@ -134,7 +134,7 @@ impl World {
 
 #[tokio::test]
 async fn seeded_mismatches_of_all_kinds_are_each_reported_once_and_a_lost_capture_goes_back() {
-    on_every_storage(|shop| async {
+    let test = async |shop| {
         let world = World::open(shop).await;
         let (agreed, missing) = (world.paid().await, world.paid().await);
         let (differing, twice) = (world.paid().await, world.paid().await);
@@ -185,8 +185,9 @@ async fn seeded_mismatches_of_all_kinds_are_each_reported_once_and_a_lost_captur
         assert_eq!(world.shop.violations().await, [""; 0]);
         assert_eq!(agreed.1.duplicates, []);
         world.simulator.stop().await;
-    })
-    .await;
+    };
+    // On the heap: it is a large one.
+    on_every_storage(|shop| Box::pin(test(shop))).await;
 }
 
 #[tokio::test]

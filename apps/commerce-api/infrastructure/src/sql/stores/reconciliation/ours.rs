@@ -9,6 +9,7 @@ use sea_orm::sea_query::{Order, Query};
 use sea_orm::{ConnectionTrait, Statement, Value};
 use uuid::Uuid;
 
+use crate::sql::decode::Columns;
 use crate::sql::error::orm;
 use crate::sql::stores::query::{decoded, one};
 use crate::sql::unit_of_work::orders::REFUND_DONE;
@@ -131,5 +132,9 @@ pub(super) async fn first_payment_at(
 ) -> Result<Option<Timestamp>, StorageError> {
     let mut first = Query::select();
     first.column("created_at").from("payments").order_by("id", Order::Asc).limit(1);
-    one(reader, &first, |row| row.time()).await
+    one(reader, &first, made_at).await
+}
+
+fn made_at(row: &mut Columns<'_>) -> Result<Timestamp, StorageError> {
+    row.time()
 }
