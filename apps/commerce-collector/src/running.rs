@@ -180,12 +180,11 @@ impl Running {
         })?;
         let addr = listener.local_addr().map_err(|source| StartError::Bind { addr, source })?;
         let (readiness, state) = (Readiness::default(), ConsumerState::default());
-        let token = options.scrape_token.clone();
         let operator = operator::router(
             collector.database.clone(),
             state.clone(),
             authenticator.clone(),
-            token,
+            options.scrape_token.clone(),
             recorder,
             readiness.clone(),
         );

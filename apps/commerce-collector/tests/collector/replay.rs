@@ -102,6 +102,29 @@ async fn a_letter_is_replayed_once_also_when_its_dedupe_row_is_gone() {
     .await;
 }
 
+#[tokio::test]
+async fn retention_leaves_what_an_open_letter_may_need() {
+    let bench = Bench::open().await;
+    let later = tomorrow(1..3);
+    counted(&bench, &later).await;
+    bench.clock.advance(std::time::Duration::from_hours(24));
+    // One of the two is published again and counted; its letter is open still.
+    counted(&bench, &later[..1]).await;
+    counted(&bench, &mixed(20)).await;
+    bench.clock.advance(std::time::Duration::from_hours(20 * 24));
+    with_desk(&bench, async |desk, collector| {
+        let jobs = collector.jobs(bench.clock.clone(), tokio::sync::watch::channel(false).1);
+        assert!(jobs.forget().await.unwrap());
+        let forgotten = number(&collector.database, "SELECT 21 - COUNT(*) FROM event_handled").await;
+        assert!(forgotten >= 19, "{forgotten}");
+        let done = desk.replay(&all(), "cli").await.unwrap();
+        assert_eq!((done.counted, done.duplicates), (1, 1));
+    })
+    .await;
+    let (counts, open) = counts(&bench).await;
+    assert_eq!((counts.totals, open), (recount(&[later, mixed(20)].concat()).totals, 0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_and_a_consumer_at_once_count_every_event_once() {
     let bench = Bench::open().await;

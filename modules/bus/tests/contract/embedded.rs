@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use commerce_bus::{BusError, EmbeddedLog, EmbeddedOptions, EventBus};
+use commerce_bus::{BusError, EmbeddedLog, EmbeddedOptions, EventBus, LogFile, LogReader as _};
 use commerce_runtime::{Clock as _, ManualClock};
 use tempfile::TempDir;
 
@@ -172,4 +172,41 @@ async fn the_ends_can_be_read_beside_whoever_writes() {
     assert_eq!((grown.len(), grown[0].partition, grown[0].end), (1, at.partition, 3));
     assert!(EmbeddedLog::ends_of(&fixture.directory.path().join("absent")).await.unwrap().is_empty());
     assert!(!fixture.directory.path().join("absent").exists());
+}
+
+#[tokio::test]
+async fn the_file_is_read_outside_of_any_group_and_says_how_far_back_it_reaches() {
+    let fixture = EmbeddedFixture::new().await;
+    let log = fixture.log(fixture.options()).await;
+    let bus: Arc<dyn EventBus> = Arc::new(log.clone());
+    let retention = Duration::from_hours(24);
+    let path = fixture.options().path;
+    let file = LogFile::open(&path, retention, fixture.clock.clone()).await.unwrap().unwrap();
+    publish(&bus, (0..5).map(|number| numbered("k", number)).collect()).await;
+    let of_key = async || {
+        let reaches = file.reaches(&[TOPIC]).await.unwrap();
+        assert_eq!(reaches.len(), 3);
+        reaches.into_iter().find(|reach| reach.end > 0).unwrap()
+    };
+    let whole = of_key().await;
+    let first = fixture.clock.now_us();
+    assert_eq!((whole.earliest, whole.end, whole.first_kept_at_us), (0, 5, Some(first)));
+    assert_eq!(whole.complete_since_us, None, "nothing was ever deleted");
+    let read = file.read(TOPIC, whole.partition, 2, 2).await.unwrap();
+    assert_eq!(read.iter().map(|record| record.offset).collect::<Vec<_>>(), [2, 3]);
+    assert!(file.read(TOPIC, whole.partition, 5, 2).await.unwrap().is_empty());
+
+    fixture.clock.advance(Duration::from_hours(8 * 24));
+    publish(&bus, vec![numbered("k", 5)]).await;
+    log.purge(fixture.clock.now_us()).await.unwrap();
+    let purged = of_key().await;
+    assert_eq!((purged.earliest, purged.end), (5, 6));
+    // Whatever is younger than the retention is there.
+    assert_eq!(purged.complete_since_us, Some(fixture.clock.now_us() - 24 * 3_600_000_000));
+    assert!(
+        LogFile::open(&path.with_extension("none"), retention, fixture.clock.clone())
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

@@ -83,9 +83,13 @@ fn items() -> Value {
 }
 
 fn object(fields: Vec<Field>) -> Value {
-    let required: Vec<_> = fields.iter().filter(|(_, always, _)| *always).map(|(name, ..)| *name).collect();
-    let properties: Map<_, _> =
-        fields.iter().map(|(name, _, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let (mut required, mut properties) = (Vec::new(), Map::new());
+    for (name, always, schema) in fields {
+        if always {
+            required.push(name);
+        }
+        properties.insert(name.to_owned(), schema);
+    }
     json!({"type": "object", "required": required, "properties": properties})
 }
 

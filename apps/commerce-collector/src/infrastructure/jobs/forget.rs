@@ -5,7 +5,9 @@ use chrono::NaiveDate;
 use commerce_batch::{BatchError, ChunkStep, Job, Run, Span, Work};
 use commerce_boards::Period;
 use commerce_database::{Database, DatabaseError, Template, WriteTransaction};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, Value};
+
+use crate::application::ports::LetterState;
 
 /// Deletes what is older than it is kept.
 pub(super) struct Forget {
@@ -53,6 +55,10 @@ const IDS: &str = "SELECT {key} FROM {table} WHERE {key} > ? AND {key} < ? ORDER
 
 const DELETE: &str = "DELETE FROM {table} WHERE {key} > ? AND {key} <= ? AND {key} < ?";
 
+/// While a letter is open its event may be replayed: what tells that another record of it was counted stays.
+const DELETE_HANDLED: &str = "DELETE FROM event_handled WHERE id > ? AND id <= ? AND id < ? AND NOT EXISTS \
+     (SELECT 1 FROM dead_letters d WHERE d.event_id = event_handled.event_id AND d.state = ?)";
+
 /// The rows of tables before an id.
 struct Rows {
     db: Database,
@@ -93,8 +99,13 @@ impl ChunkStep for Rows {
         Arc::new(move |tx: &WriteTransaction| {
             Box::pin(async move {
                 for (table, key) in tables.iter().rev() {
-                    let delete = Template::new(DELETE).identifier("table", table).identifier("key", key);
-                    let values = [after.into(), through.into(), before.into()];
+                    let mut values: Vec<Value> = vec![after.into(), through.into(), before.into()];
+                    let delete = if *table == "event_handled" {
+                        values.push(LetterState::Open.name().into());
+                        Template::new(DELETE_HANDLED)
+                    } else {
+                        Template::new(DELETE).identifier("table", table).identifier("key", key)
+                    };
                     tx.execute_raw(delete.statement(tx.dialect(), values)).await?;
                 }
                 Ok(())
