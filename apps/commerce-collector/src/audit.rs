@@ -42,9 +42,11 @@ pub struct OpenDeadLetter {
 pub struct BoardFindings {
     /// Days that were compared.
     pub days: usize,
+    /// Weeks and months that were compared.
+    pub periods: usize,
     /// What does not agree with what was counted: subject and detail.
     pub wrong: Vec<(String, String)>,
-    /// Days that have changed since they were ranked.
+    /// Days, weeks and months that have changed since they were ranked.
     pub pending: Vec<String>,
 }
 
@@ -52,8 +54,8 @@ pub struct BoardFindings {
 pub(crate) type Ranked = BTreeMap<i64, (i64, i64, Option<i64>)>;
 
 impl Facts {
-    /// Compares every board of a day with the day's metrics, and the live totals with the sum of all days. `weights` are
-    /// those that the boards are ranked by.
+    /// Compares the live totals with the sum of all days, weeks and months with the sums of theirs, and every board with
+    /// the metrics of its period. `weights` are those that the boards are ranked by.
     pub async fn boards(&self, weights: Weights) -> Result<BoardFindings, StoreError> {
         let mut findings = BoardFindings::default();
         self.compare_totals(&mut findings).await?;
@@ -66,18 +68,52 @@ impl Facts {
                 continue;
             }
             findings.days += 1;
-            self.compare_day(period, weights, &mut findings).await?;
+            let metrics = self.metrics_of(*day).await?;
+            self.compare_boards(period, &metrics, weights, &mut findings).await?;
         }
+        self.compare_periods(weights, &mut findings).await?;
         Ok(findings)
     }
 
-    async fn compare_day(
+    /// Weeks and months that were aggregated: those that are dirty, or come after a dirty one, are so again soon.
+    async fn compare_periods(
         &self,
-        period: Period,
         weights: Weights,
         findings: &mut BoardFindings,
     ) -> Result<(), StoreError> {
-        let metrics = self.metrics_of(period.first()).await?;
+        let periods = self.periods().await?;
+        for (period, (dirty, through)) in &periods {
+            if *dirty || periods.get(&period.previous()).is_some_and(|(dirty, _)| *dirty) {
+                findings.pending.push(period.to_string());
+                continue;
+            }
+            let Some(through) = through else { continue };
+            findings.periods += 1;
+            let found = self.metrics_of_period(*period).await?;
+            let expected = self.sums(period.first(), *through).await?;
+            if found != expected {
+                let products = expected.keys().chain(found.keys());
+                let first = products.filter(|id| found.get(id) != expected.get(id)).min();
+                let first = first.copied().unwrap_or_default();
+                let detail = format!(
+                    "product {first} has {:?} where its days have {:?}",
+                    found.get(&first),
+                    expected.get(&first)
+                );
+                findings.wrong.push((format!("metrics:{period}"), detail));
+            }
+            self.compare_boards(*period, &found, weights, findings).await?;
+        }
+        Ok(())
+    }
+
+    async fn compare_boards(
+        &self,
+        period: Period,
+        metrics: &BTreeMap<i64, Metrics>,
+        weights: Weights,
+        findings: &mut BoardFindings,
+    ) -> Result<(), StoreError> {
         let (found, before) = (self.board(period).await?, self.board(period.previous()).await?);
         for board in Board::ALL {
             let scores = metrics.iter().map(|(product, metrics)| (*product, score(board, metrics, weights)));

@@ -191,12 +191,15 @@ impl Running {
         let store = Arc::new(collector.store());
         let lag = LagWatch::new(bus.clone(), store.clone());
         let boards = BoardReader::of(collector.database.clone(), BoardOptions::default());
+        let (stop_ranking, ranking) = watch::channel(false);
+        let jobs = collector.jobs(clock.clone(), ranking.clone());
         let facades = Facades {
             rankings: Rankings::new(boards, clock.clone(), options.zone),
             queries: store.clone(),
             boards: store.clone(),
             weights: options.projector.weights,
             dead_letters: collector.dead_letters(clock.clone()),
+            jobs: jobs.clone(),
             lag: lag.clone(),
             consumer: state.clone(),
             docs: options.docs,
@@ -205,14 +208,12 @@ impl Running {
         let (counted, _) = watch::channel(0);
         let (stop_serving, serving) = watch::channel(false);
         let (stop_counting, counting) = watch::channel(false);
-        let (stop_ranking, ranking) = watch::channel(false);
         let owner = uuid_v7(clock.now_us());
         let projector =
             Projector { store: store.clone(), clock: clock.clone(), options: options.projector, owner };
         let mut background = JoinSet::new();
         background.spawn(projector.run(counted.subscribe(), ranking.clone()));
         background.spawn(lag.run(ranking.clone()));
-        let jobs = collector.jobs(clock.clone(), ranking.clone());
         if options.jobs.scheduled {
             background.spawn(Scheduler { jobs }.run(ranking));
         }

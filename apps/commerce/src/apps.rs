@@ -131,6 +131,8 @@ pub fn collector_options(settings: &Settings) -> commerce_collector::Options {
         linger: Duration::from_millis(section.flush_ms),
         ..ConsumerOptions::default()
     };
+    options.jobs.batch.chunk = section.job_chunk;
+    options.jobs.batch.lease = Duration::from_secs(section.job_lease_s);
     let weights =
         Weights { like: section.like_weight, view: section.view_weight, order: section.order_weight };
     options.projector = ProjectorOptions { weights, ..ProjectorOptions::default() };

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod dlq;
+mod jobs;
 pub mod rebuild;
 
 use std::path::PathBuf;
@@ -9,6 +10,8 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 use commerce_api_domain::Role;
 use commerce_config::{Flag, Sources};
+
+pub use jobs::{Job, Length, Ranked, Report, RunJob};
 
 const COMMON: &str = "Common options";
 
@@ -22,6 +25,8 @@ Examples:
   commerce demo --ephemeral --json  the walk in a shop of its own, for programs
   commerce audit                    recount money, points and stock
   commerce reconcile --date 2027-01-15   the gateway's report of a day against the books
+  commerce job run weekly           aggregate and rank the week of yesterday
+  commerce report --period weekly   print its ranking
 
 Exit codes: 0 fine; 1 failed, or a rule of the shop is broken; 2 wrong usage, configuration, port or directory.";
 
@@ -109,6 +114,11 @@ pub enum Command {
     /// Exit code 0: no difference; 1: there are open findings, each with what is to be done; 2: that could not be told.
     /// Payments that the report knows more about are asked about by the running shop, or the next one.
     Reconcile(Reconcile),
+    /// Jobs over days, weeks and months: run one, see what was run
+    #[command(subcommand)]
+    Job(Job),
+    /// Print a ranking with names
+    Report(Report),
     /// Bring the database's schema up to date
     Migrate,
     /// Fill the catalogue with generated products; those that are there already stay as they are

@@ -75,6 +75,9 @@ pub enum Failure {
     /// What the collector counted cannot be read or changed.
     #[error("the collector's database cannot be used")]
     Facts(#[from] commerce_collector::audit::FactsError),
+    /// A job was not run, or not to its end.
+    #[error(transparent)]
+    Job(#[from] commerce_collector::application::jobs::JobError),
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -141,6 +144,7 @@ impl Failure {
             | Self::Database(_)
             | Self::Facts(_)
             | Self::Reconcile(_)
+            | Self::Job(_)
             | Self::Shop(_)
             | Self::Io { .. }
             | Self::Task(_) => false,

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use commerce_database::BoxFuture;
 use commerce_runtime::Clock;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -88,6 +89,23 @@ impl Runner {
     /// Runs an instance to its end, or to the edge of a chunk where it shall stop. `again` runs what is complete once
     /// more; `force` that and what failed too often.
     pub async fn run(&self, job: &dyn Job, again: bool, force: bool) -> Result<Ended, BatchError> {
+        let run = self.begin(job, again, force).await?;
+        self.drive(job, &run).await
+    }
+
+    /// Begins an instance as [`Self::run`] does, and gives back its execution and the work that runs it to its end.
+    pub async fn start(
+        self,
+        job: Box<dyn Job>,
+        again: bool,
+        force: bool,
+    ) -> Result<(i64, BoxFuture<'static, Result<Ended, BatchError>>), BatchError> {
+        let run = self.begin(&*job, again, force).await?;
+        let execution = run.execution();
+        Ok((execution, Box::pin(async move { self.drive(&*job, &run).await })))
+    }
+
+    async fn begin(&self, job: &dyn Job, again: bool, force: bool) -> Result<Run, BatchError> {
         let now_us = self.clock.now_us();
         let ask = Ask {
             job: job.name(),
@@ -101,7 +119,7 @@ impl Runner {
             start_limit: self.options.start_limit,
         };
         let hold = self.store.begin(ask).await?;
-        let run = Run {
+        Ok(Run {
             store: self.store.clone(),
             clock: self.clock.clone(),
             options: self.options,
@@ -109,11 +127,15 @@ impl Runner {
             stop: self.stop.clone(),
             stop_requested: AtomicBool::new(false),
             observer: self.observer.clone(),
-        };
+        })
+    }
+
+    async fn drive(&self, job: &dyn Job, run: &Run) -> Result<Ended, BatchError> {
+        let hold = run.hold;
         let result = tokio::select! {
             biased;
-            result = job.run(&run) => result,
-            lost = self.hold_on(&run) => Err(lost),
+            result = job.run(run) => result,
+            lost = self.hold_on(run) => Err(lost),
         };
         let execution = hold.execution;
         let (status, message) = match &result {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::NaiveDate;
-use commerce_boards::{Board, Period};
+use commerce_boards::{Board, Period, PeriodKind};
 use commerce_collector_domain::Metrics;
 use commerce_database::{Column, Database, Lock, ReadTransaction, RowValue, Select, Template};
 use sea_orm::{ConnectionTrait as _, QueryResult, Value};
@@ -47,6 +47,18 @@ const LIKES: &str = "SELECT product_id, likes FROM product_metrics WHERE likes <
 
 const DAYS: &str =
     "SELECT period, changed > applied FROM business_periods WHERE period >= 'D' AND period < 'E'";
+
+/// Names of months and weeks come after those of days.
+const PERIODS: &str = "SELECT period, changed > applied, `through` FROM business_periods WHERE period >= 'E'";
+
+const SUMS: &str = "SELECT product_id, SUM(views), SUM(likes), SUM(orders), SUM(quantity), SUM(amount) \
+     FROM product_metrics_daily WHERE `date` >= ? AND `date` <= ? GROUP BY product_id";
+
+const WEEKLY: &str =
+    "SELECT product_id, views, likes, orders, quantity, amount FROM product_metrics_weekly WHERE period = ?";
+
+const MONTHLY: &str =
+    "SELECT product_id, views, likes, orders, quantity, amount FROM product_metrics_monthly WHERE period = ?";
 
 const BOARD: &str =
     "SELECT `type`, `rank`, product_id, score, previous_rank FROM ranking_board WHERE period = ?";
@@ -176,6 +188,51 @@ impl Facts {
         let stored = stored_day(day);
         let daily = self.daily_between(stored, stored).await?;
         Ok(daily.into_iter().map(|((_, product), metrics)| (product, metrics)).collect())
+    }
+
+    /// Every week and month: whether it has changed since it was ranked, and the last day it was aggregated with.
+    pub(crate) async fn periods(&self) -> Result<BTreeMap<Period, (bool, Option<NaiveDate>)>, StoreError> {
+        let mut periods = BTreeMap::new();
+        for row in self.rows(PERIODS, Vec::new()).await? {
+            let mut row = Columns::of(&row);
+            let (name, dirty): (String, i64) = (row.take()?, row.take()?);
+            let period = Period::parse(&name);
+            let period = period.ok_or_else(|| StoreError::Data("a period of no known form".into()))?;
+            let through = row.take::<Option<i64>>()?.map(day).transpose()?;
+            periods.insert(period, (dirty != 0, through));
+        }
+        Ok(periods)
+    }
+
+    /// The table of a week or month, by product.
+    pub(crate) async fn metrics_of_period(
+        &self,
+        period: Period,
+    ) -> Result<BTreeMap<i64, Metrics>, StoreError> {
+        let sql = if period.kind() == PeriodKind::Weekly { WEEKLY } else { MONTHLY };
+        self.by_product(sql, vec![period.to_string().into()]).await
+    }
+
+    /// The sums of the days from `first` to `last`, by product.
+    pub(crate) async fn sums(
+        &self,
+        first: NaiveDate,
+        last: NaiveDate,
+    ) -> Result<BTreeMap<i64, Metrics>, StoreError> {
+        self.by_product(SUMS, vec![stored_day(first).into(), stored_day(last).into()]).await
+    }
+
+    async fn by_product(
+        &self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<BTreeMap<i64, Metrics>, StoreError> {
+        let rows = self.rows(sql, values).await?;
+        let by_product = rows.iter().map(|row| {
+            let mut row = Columns::of(row);
+            Ok((row.take()?, row.metrics()?))
+        });
+        by_product.collect()
     }
 
     pub(crate) async fn board(&self, period: Period) -> Result<BTreeMap<Board, Ranked>, StoreError> {

@@ -1,10 +1,13 @@
 //! What a handler gives back instead of an answer.
 
 use axum::response::{IntoResponse, Response};
+use commerce_batch::BatchError;
 use commerce_boards::BoardError;
 use commerce_http::Problem;
+use http::StatusCode;
 
 use crate::application::Chain;
+use crate::application::jobs::JobError;
 use crate::application::ports::{BoxError, StoreError};
 
 /// Seconds after which it is worth to try again.
@@ -50,6 +53,38 @@ impl From<BoxError> for Failure {
     fn from(error: BoxError) -> Self {
         tracing::error!(error = %Chain(&*error), "the lag is not known");
         Self(unavailable())
+    }
+}
+
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
+        let conflict = |code, title| Problem::new(StatusCode::CONFLICT, code, title);
+        let detail = error.to_string();
+        match error {
+            JobError::Store(error) => error.into(),
+            JobError::NoSuchExecution(_) => {
+                Self(Problem::not_found("EXECUTION_NOT_FOUND", "There is no such execution", &detail))
+            }
+            JobError::NotRunning(_) => {
+                Self(conflict("JOB_NOT_RUNNING", "The execution is not running").detail(detail))
+            }
+            JobError::NotBegun(_) => {
+                Self(conflict("PERIOD_NOT_BEGUN", "No day of the period is over").detail(detail))
+            }
+            JobError::Batch(BatchError::Running { execution }) => {
+                Self(conflict("JOB_RUNNING", "The job is already running").extra("executionId", execution))
+            }
+            JobError::Batch(BatchError::Complete { execution }) => {
+                Self(conflict("JOB_COMPLETE", "The job is already complete").extra("executionId", execution))
+            }
+            JobError::Batch(BatchError::StartLimit { .. }) => {
+                Self(conflict("JOB_FAILED_TOO_OFTEN", "The job failed too often").detail(detail))
+            }
+            JobError::Batch(error) => {
+                tracing::error!(error = %Chain(&error), "a job was not started");
+                Self(unavailable())
+            }
+        }
     }
 }
 

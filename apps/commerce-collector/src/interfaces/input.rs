@@ -19,6 +19,16 @@ impl<'de> Deserialize<'de> for ProductId {
     }
 }
 
+/// Id of an execution of a job.
+#[derive(Debug, Clone, Copy)]
+pub struct ExecutionId(pub i64);
+
+impl<'de> Deserialize<'de> for ExecutionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        whole_number(deserializer, 1..=i64::MAX).map(Self)
+    }
+}
+
 /// Id of a dead letter.
 #[derive(Debug, Clone, Copy)]
 pub struct LetterId(pub i64);

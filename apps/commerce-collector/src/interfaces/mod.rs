@@ -25,7 +25,7 @@ pub use docs::{DOCUMENT_PATH, EVENTS_PATH, PAGE_PATH};
 pub use mask::Raw;
 
 use crate::application::ports::{BoardStore, Queries};
-use crate::application::{ConsumerState, DeadLetterDesk, LagWatch, Rankings};
+use crate::application::{ConsumerState, DeadLetterDesk, Jobs, LagWatch, Rankings};
 
 /// The use cases behind the interface.
 #[derive(Clone)]
@@ -40,6 +40,8 @@ pub struct Facades {
     pub weights: Weights,
     /// What was set aside.
     pub dead_letters: DeadLetterDesk,
+    /// Jobs.
+    pub jobs: Jobs,
     /// How far counting is behind.
     pub lag: LagWatch,
     /// How the consumer is.

@@ -43,6 +43,12 @@ problems! {
         413 => "PAYLOAD_TOO_LARGE",
         415 => "UNSUPPORTED_MEDIA_TYPE",
     }
+    /// Of an execution of a job.
+    NoExecution { 404 => "EXECUTION_NOT_FOUND" }
+    /// A job that is not started, or not stopped.
+    JobRefused {
+        409 => "JOB_RUNNING, JOB_COMPLETE, JOB_FAILED_TOO_OFTEN, JOB_NOT_RUNNING, PERIOD_NOT_BEGUN",
+    }
     /// Operations with a body.
     BadJson {
         400 => "MALFORMED_REQUEST, UNKNOWN_FIELD",
@@ -77,5 +83,15 @@ pub struct LetterInPath {
 pub struct ProductInPath {
     /// Which product.
     #[param(minimum = 1, example = 7)]
+    id: i64,
+}
+
+/// The execution of a job in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its document is used")]
+pub struct ExecutionInPath {
+    /// Which execution.
+    #[param(minimum = 1, example = 12)]
     id: i64,
 }

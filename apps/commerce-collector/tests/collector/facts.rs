@@ -1,6 +1,7 @@
 //! What the audit is told.
 
 use commerce_collector::Weights;
+use tokio::sync::watch;
 
 use crate::support::events::mixed;
 use crate::support::{Bench, Event, run};
@@ -52,6 +53,8 @@ async fn a_board_or_total_that_was_tampered_with_is_found_and_a_dirty_day_is_pen
     let running = bench.start().await;
     bench.counts_after(running).await;
     let collector = bench.collector().await;
+    // What came late made its week and month dirty.
+    collector.jobs(bench.clock.clone(), watch::channel(false).1).run_due().await.unwrap();
     let findings = async || {
         let facts = collector.facts().await.unwrap();
         facts.boards(Weights::default()).await.unwrap()

@@ -13,20 +13,26 @@ use tokio::net::TcpStream;
 use crate::support::events::mixed;
 use crate::support::{Bench, Event, halted, until};
 
-struct Reply {
-    status: u16,
+pub struct Reply {
+    pub status: u16,
     head: String,
     text: String,
-    json: Value,
+    pub json: Value,
 }
 
-async fn get(addr: SocketAddr, path: &str, token: Option<&str>) -> Reply {
+/// A request on a connection of its own.
+pub async fn get(addr: SocketAddr, path: &str, token: Option<&str>) -> Reply {
     ask(addr, "GET", path, token, "").await
 }
 
 /// One POST by the administrator.
 async fn post(addr: SocketAddr, path: &str, body: &Value) -> Reply {
-    ask(addr, "POST", path, Some("admin"), &body.to_string()).await
+    post_as(addr, path, Some("admin"), body).await
+}
+
+/// One POST by somebody.
+pub async fn post_as(addr: SocketAddr, path: &str, token: Option<&str>, body: &Value) -> Reply {
+    ask(addr, "POST", path, token, &body.to_string()).await
 }
 
 /// One request on a connection of its own.

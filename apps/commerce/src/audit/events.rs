@@ -84,7 +84,9 @@ impl Comparison<'_> {
     pub fn report(&self, settled: bool, report: &mut AuditReport) {
         let orders = u64::try_from(self.shop.orders.len()).unwrap_or(u64::MAX);
         report.checked.push(("orders' events", orders));
-        report.checked.push(("days' boards", u64::try_from(self.counted.boards.days).unwrap_or(u64::MAX)));
+        let boards = &self.counted.boards;
+        report.checked.push(("days' boards", u64::try_from(boards.days).unwrap_or(u64::MAX)));
+        report.checked.push(("weeks and months", u64::try_from(boards.periods).unwrap_or(u64::MAX)));
         let mut found = self.lags();
         let lags = !found.is_empty();
         found.extend(self.orders());

@@ -4,9 +4,11 @@ mod audit;
 mod backup;
 mod config;
 mod dlq;
+mod job;
 mod migrate;
 mod rebuild;
 mod reconcile;
+mod report;
 mod seed;
 mod up;
 mod user;
@@ -27,17 +29,20 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let global = &cli.global;
     let command = match cli.command {
         None | Some(Command::Up(_)) => return up::run(global).await,
+        // It stops at the edge of a chunk when it is told to.
+        Some(Command::Job(command)) => return job::job(global, &command).await,
         Some(command) => command,
     };
     let mut stop = Stop::listen()?;
     let work = async {
         match &command {
-            Command::Up(_) => Ok(ExitCode::SUCCESS),
+            Command::Up(_) | Command::Job(_) => Ok(ExitCode::SUCCESS),
             Command::Demo(options) => demo::demo(global, options).await,
             Command::FlashSale(options) => sale::flash_sale(global, options).await,
             Command::Load(options) => sale::load(global, options).await,
             Command::Audit(options) => audit::run(global, options).await,
             Command::Reconcile(options) => reconcile::run(global, options).await,
+            Command::Report(options) => report::run(global, options).await,
             Command::Migrate => migrate::run(global).await,
             Command::Seed(options) => seed::run(global, options).await,
             Command::Backup(options) => backup::run(global, options).await,

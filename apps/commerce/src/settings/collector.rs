@@ -23,6 +23,10 @@ pub struct Collector {
     pub batch_max: usize,
     /// How long a batch waits to become full, in milliseconds.
     pub flush_ms: u64,
+    /// Products of one transaction of a job.
+    pub job_chunk: u32,
+    /// How long a job is held without being renewed, in seconds.
+    pub job_lease_s: u64,
     /// What a like counts on the board of everything, in tenths.
     pub like_weight: i64,
     /// What a view counts there, in tenths.
@@ -38,6 +42,8 @@ impl Default for Collector {
             port: 8081,
             batch_max: 100,
             flush_ms: 500,
+            job_chunk: 100,
+            job_lease_s: 30,
             like_weight: 2,
             view_weight: 1,
             order_weight: 6,
@@ -54,6 +60,8 @@ impl Section for CollectorSettings {
         setting("collector.port", Rule::Whole(0, 65_535, "; 0 takes a free port")),
         setting("collector.batch_max", Rule::Whole(1, 10_000, " events")),
         setting("collector.flush_ms", Rule::Whole(1, 60_000, " milliseconds")),
+        setting("collector.job_chunk", Rule::Whole(1, 10_000, " products")),
+        setting("collector.job_lease_s", Rule::Whole(1, 3_600, " seconds")),
         setting("collector.like_weight", Rule::Whole(0, 1_000, " tenths")),
         setting("collector.view_weight", Rule::Whole(0, 1_000, " tenths")),
         setting("collector.order_weight", Rule::Whole(0, 1_000, " tenths")),

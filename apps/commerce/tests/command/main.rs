@@ -7,6 +7,8 @@ mod backup;
 #[cfg(test)]
 mod dlq;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod kill_mixed;

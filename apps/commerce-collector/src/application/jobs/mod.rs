@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{Days, NaiveDate};
-use commerce_batch::{
-    BatchError, BatchOptions, Ended, ExecutionView, Job, JobHistory, JobStore, Observer, Runner, Status,
-    StepView,
-};
-use commerce_boards::{Period, PeriodKind};
+use commerce_batch::{BatchError, Job, JobHistory, JobStore, Runner};
+pub use commerce_batch::{BatchOptions, Counters, Ended, ExecutionView, Observer, Shown, Status, StepView};
+pub use commerce_boards::{Period, PeriodKind};
 use commerce_collector_domain::Weights;
 use commerce_runtime::{BusinessZone, Clock};
 use tokio::sync::watch;
@@ -73,6 +71,9 @@ pub trait PeriodStore: Send + Sync + 'static {
     /// The job of a task, over the state that the database has now.
     async fn job(&self, task: Task, weights: Weights, now_us: i64) -> Result<Box<dyn Job>, StoreError>;
 
+    /// Products that something was ever counted of.
+    async fn products(&self) -> Result<u64, StoreError>;
+
     /// Holds the scheduler's lease for `owner` until `until_us`, or learns that another does.
     async fn hold_schedule(&self, owner: Uuid, now_us: i64, until_us: i64) -> Result<bool, StoreError>;
 
@@ -132,6 +133,26 @@ impl Jobs {
     /// Closes a day, or aggregates and ranks a week or month. One that is complete is refused, unless something has
     /// changed since, or by `force`.
     pub async fn run(&self, period: Period, force: bool, observer: Observer) -> Result<Ended, JobError> {
+        let (task, again) = self.task(period).await?;
+        self.work(task, again, force, observer).await
+    }
+
+    /// Begins the same and gives back its execution, which runs in a task of its own.
+    pub async fn start(&self, period: Period, force: bool) -> Result<i64, JobError> {
+        let (task, again) = self.task(period).await?;
+        let job = self.periods.job(task, self.weights, self.clock.now_us()).await?;
+        let runner = self.runner(self.options.batch, Arc::new(|_| {}));
+        let (execution, work) = runner.start(job, again, force).await?;
+        tokio::spawn(async move {
+            if let Err(error) = work.await {
+                tracing::warn!(execution, error = %super::Chain(&error), "a job that was asked for failed");
+            }
+        });
+        Ok(execution)
+    }
+
+    /// What a period asks for, and whether it is to be done again where it is complete.
+    async fn task(&self, period: Period) -> Result<(Task, bool), JobError> {
         let through = through(period, self.today()).ok_or(JobError::NotBegun(period))?;
         let state = self.periods.state(period).await?;
         let lacks_nothing = state.is_some_and(|state| {
@@ -141,7 +162,7 @@ impl Jobs {
             PeriodKind::Daily => Task::Close(period.first()),
             PeriodKind::Weekly | PeriodKind::Monthly => Task::Aggregate { period, through },
         };
-        self.work(task, !lacks_nothing, force, observer).await
+        Ok((task, !lacks_nothing))
     }
 
     /// Runs whatever is due, in its order, and gives back how many tasks were worked. What fails is told and does not
@@ -192,16 +213,19 @@ impl Jobs {
         if let Task::Forget { .. } = task {
             options.chunk = options.chunk.saturating_mul(FORGOTTEN_AT_ONCE);
         }
-        let runner = Runner {
+        let job = self.periods.job(task, self.weights, self.clock.now_us()).await?;
+        Ok(self.runner(options, observer).run(&*job, again, force).await?)
+    }
+
+    fn runner(&self, options: BatchOptions, observer: Observer) -> Runner {
+        Runner {
             store: self.store.clone(),
             clock: self.clock.clone(),
             options,
             owner: self.owner,
             stop: self.stop.clone(),
             observer,
-        };
-        let job = self.periods.job(task, self.weights, self.clock.now_us()).await?;
-        Ok(runner.run(&*job, again, force).await?)
+        }
     }
 
     /// Executions with an id below `before`, latest first.

@@ -103,6 +103,12 @@ impl PeriodStore for SqlCollector {
         })
     }
 
+    async fn products(&self) -> Result<u64, StoreError> {
+        let count = Template::new("SELECT COUNT(*) FROM product_metrics").statement(self.db.dialect(), []);
+        let count = number(&self.db.reader_named("periods"), count).await?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
     async fn hold_schedule(&self, owner: Uuid, now_us: i64, until_us: i64) -> Result<bool, StoreError> {
         let held = self.db.write("hold_scheduler", move |tx| {
             Box::pin(async move { hold(tx, LEASE, owner, (now_us, until_us)).await })

@@ -3,6 +3,7 @@
 mod boards;
 mod consumer;
 mod dead_letters;
+mod jobs;
 mod lag;
 mod metrics;
 mod rankings;
@@ -26,6 +27,7 @@ pub fn router() -> Routes {
         metrics::routes(),
         boards::routes(),
         dead_letters::routes(),
+        jobs::routes(),
         consumer::routes(),
         lag::routes(),
     ]

@@ -19,7 +19,7 @@ pub fn routes() -> Routes {
 /// How long a board's period is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum Period {
+pub enum Period {
     /// A business day.
     #[default]
     Daily,

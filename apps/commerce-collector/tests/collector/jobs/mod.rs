@@ -1,6 +1,8 @@
 //! Closing days, aggregating weeks and months, ranking them, forgetting.
 
 mod aggregate;
+mod api;
+mod audit;
 mod calendar;
 mod faults;
 mod restart;
