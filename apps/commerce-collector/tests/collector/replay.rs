@@ -105,7 +105,7 @@ async fn a_letter_is_replayed_once_also_when_its_dedupe_row_is_gone() {
 #[tokio::test]
 async fn retention_leaves_what_an_open_letter_may_need() {
     let bench = Bench::open().await;
-    let later = tomorrow(1..3);
+    let later = tomorrow(1_000..1_002);
     counted(&bench, &later).await;
     bench.clock.advance(std::time::Duration::from_hours(24));
     // One of the two is published again and counted; its letter is open still.
