@@ -277,8 +277,10 @@ impl JobStore for Faulty {
     }
 
     async fn commit(&self, hold: Hold, checkpoint: Checkpoint, work: Work) -> Result<bool, BatchError> {
+        // Also what a dead one is asked for counts.
+        let left = self.countdown.fetch_sub(1, Ordering::SeqCst);
         self.alive()?;
-        if self.countdown.fetch_sub(1, Ordering::SeqCst) != 0 {
+        if left != 0 {
             return self.inner.commit(hold, checkpoint, work).await;
         }
         match self.fault {
