@@ -13,6 +13,7 @@ use commerce_http::server::{listen, serve};
 use commerce_http::{Authenticator, EntropySource};
 use commerce_runtime::{Clock, fill_random, uuid_v7};
 use commerce_telemetry::{Readiness, metrics};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -173,12 +174,7 @@ impl Running {
         let recorder = metrics::install()?;
         describe();
         let options = collector.options.clone();
-        let addr = SocketAddr::new(options.bind, options.port);
-        let listener = listen(addr, BACKLOG).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => StartError::PortTaken { addr },
-            _ => StartError::Bind { addr, source },
-        })?;
-        let addr = listener.local_addr().map_err(|source| StartError::Bind { addr, source })?;
+        let (listener, addr) = listening(SocketAddr::new(options.bind, options.port))?;
         let (readiness, state) = (Readiness::default(), ConsumerState::default());
         let operator = operator::router(
             collector.database.clone(),
@@ -268,6 +264,16 @@ impl Running {
         }
         self.database.close().await;
     }
+}
+
+/// Binds the port; where it is, if a free one was asked for.
+fn listening(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = listen(wanted, BACKLOG).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortTaken { addr: wanted },
+        _ => StartError::Bind { addr: wanted, source },
+    })?;
+    let addr = listener.local_addr().map_err(|source| StartError::Bind { addr: wanted, source })?;
+    Ok((listener, addr))
 }
 
 /// Days of one read.
