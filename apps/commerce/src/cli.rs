@@ -88,10 +88,10 @@ impl Global {
 pub enum Command {
     /// Start the shop (the default)
     Up(Up),
-    /// Walk through the whole shop over HTTP: sign up, buy with points, card and coupon, cancel, rankings
+    /// Walk through the whole shop over HTTP: sign up, buy with points, card and coupon, cancel, faults, rankings
     ///
-    /// Says at every step what was expected and what came, prints today's ranking, and audits the shop at the end where
-    /// its data is at hand. Ends with the first surprise and exit code 1. The walk makes products, a coupon and accounts
+    /// Says at every step what was expected and what came, and where the gateway was made to fail what that proves;
+    /// prints today's ranking, and audits the shop at the end where its data is at hand. Ends with the first surprise and exit code 1. The walk makes products, a coupon and accounts
     /// of its own, which stay in the shop.
     Demo(Demo),
     /// Let many buyers at once fight for few pieces, over HTTP, and check what came of it
@@ -181,6 +181,9 @@ pub struct Demo {
     /// The collector of that shop [default: port `collector.port` of the shop's host]
     #[arg(long, value_name = "URL", conflicts_with = "ephemeral")]
     pub collector_url: Option<String>,
+    /// The simulated gateway of that shop [default: as the shop's data directory says]; without one nothing goes wrong
+    #[arg(long, value_name = "URL", conflicts_with = "ephemeral")]
+    pub gateway_url: Option<String>,
     /// Longest wait for what happens later: a settlement, a count, a rank
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = whole::<1, 3_600>)]
     pub wait_s: u32,
@@ -204,6 +207,13 @@ pub struct FlashSale {
     /// Pay by card instead of with points, and wait until the gateway has decided about every order
     #[arg(long)]
     pub card: bool,
+    /// With --card: everything that can go wrong with the simulated gateway does, each in so many percent of the cases.
+    /// The buyers come over --seconds instead of at once, every tenth cancels, and then it is waited until all is settled
+    #[arg(long, value_name = "PERCENT", requires = "card", value_parser = whole::<1, 50>)]
+    pub gateway_faults: Option<u32>,
+    /// How long things go wrong
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "gateway_faults", value_parser = whole::<1, 3_600>)]
+    pub seconds: u32,
     /// Connections that all buyers share; more buyers than connections queue
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = whole::<1, 10_000>)]
     pub connections: u32,
@@ -380,6 +390,10 @@ mod tests {
             "commerce demo --ephemeral --collector-url http://127.0.0.1:1",
             "commerce demo --wait-s 0",
             "commerce demo --connections 4",
+            "commerce demo --ephemeral --gateway-url http://127.0.0.1:1",
+            "commerce flash-sale --gateway-faults 10",
+            "commerce flash-sale --card --gateway-faults 51",
+            "commerce flash-sale --card --seconds 9",
             "commerce load --card",
             "commerce seed",
             "commerce seed --products 0",

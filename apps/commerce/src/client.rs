@@ -61,23 +61,28 @@ pub struct Call<'a> {
     path: &'a str,
     token: Option<&'a str>,
     key: Option<&'a str>,
+    headers: &'a [(&'static str, &'a str)],
     body: Option<Bytes>,
 }
 
 impl<'a> Call<'a> {
+    const fn of(method: Method, path: &'a str, body: Option<Bytes>) -> Self {
+        Self { method, path, token: None, key: None, headers: &[], body }
+    }
+
     /// GET `path`.
     pub const fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, token: None, key: None, body: None }
+        Self::of(Method::GET, path, None)
     }
 
     /// POST the JSON `body` to `path`.
     pub const fn post(path: &'a str, body: Bytes) -> Self {
-        Self { method: Method::POST, path, token: None, key: None, body: Some(body) }
+        Self::of(Method::POST, path, Some(body))
     }
 
     /// PUT `path` without a body.
     pub const fn put(path: &'a str) -> Self {
-        Self { method: Method::PUT, path, token: None, key: None, body: None }
+        Self::of(Method::PUT, path, None)
     }
 
     /// Sends a session's token.
@@ -92,6 +97,18 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Sends these headers besides.
+    pub const fn headers(mut self, headers: &'a [(&'static str, &'a str)]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sends this JSON.
+    pub fn body(mut self, body: Bytes) -> Self {
+        self.body = Some(body);
+        self
+    }
+
     fn request(&self, host: &HeaderValue) -> Result<Request<Full<Bytes>>, http::Error> {
         let mut request = Request::builder().method(&self.method).uri(self.path).header(HOST, host);
         if let Some(token) = self.token {
@@ -99,6 +116,9 @@ impl<'a> Call<'a> {
         }
         if let Some(key) = self.key {
             request = request.header("idempotency-key", key);
+        }
+        for (name, value) in self.headers {
+            request = request.header(*name, *value);
         }
         if self.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");

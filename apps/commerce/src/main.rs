@@ -10,6 +10,7 @@ mod console;
 mod data_dir;
 mod demo;
 mod failure;
+mod gateway;
 mod mode;
 mod patience;
 mod ports;

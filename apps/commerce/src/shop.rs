@@ -75,6 +75,12 @@ pub struct OrderPayment {
     /// What a card paid, in won.
     #[serde(default)]
     pub card_part: i64,
+    /// Id of the payment: the gateway's reference of it.
+    #[serde(default)]
+    pub id: String,
+    /// Where the payment stands.
+    #[serde(default)]
+    pub status: String,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +96,11 @@ struct Added {
 #[derive(Deserialize)]
 struct Buyers {
     buyers: Vec<Buyer>,
+}
+
+#[derive(Deserialize)]
+struct Open {
+    items: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -229,6 +240,19 @@ impl Shop {
     pub async fn find_order(&self, buyer: &Buyer, id: &str) -> Result<Order, ShopError> {
         let path = format!("/api/v1/orders/{id}");
         self.ask("reading an order back", Call::get(&path).token(&buyer.token)).await
+    }
+
+    /// Cancels an order; whether the shop did.
+    pub async fn cancel(&self, buyer: &Buyer, id: &str, key: &str) -> Result<bool, ShopError> {
+        let path = format!("/api/v1/orders/{id}/cancel");
+        let call = Call::post(&path, Bytes::new()).token(&buyer.token).key(key);
+        Ok(answer(&self.client, "canceling an order", &call).await?.status.is_success())
+    }
+
+    /// How many payments somebody still has to visit, a hundred at most.
+    pub async fn open_payments(&self, admin: &str) -> Result<usize, ShopError> {
+        let call = Call::get("/api/v1/admin/payments?limit=100").token(admin);
+        Ok(self.ask::<Open>("asking for open payments", call).await?.items.len())
     }
 
     /// Pieces left of a product.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use commerce_api::app::{Platform, demo};
 use commerce_api_application::ports::{AuditReport, FindingState};
-use commerce_config::Sources;
+use commerce_config::{Origin, Sources};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -43,6 +43,8 @@ pub struct Opened {
 struct Own {
     apps: Apps,
     dir: TempDir,
+    /// Waits that are shorter than by default.
+    shortened: Vec<String>,
 }
 
 /// The simulated gateway's books in short, in won.
@@ -73,14 +75,32 @@ impl AuditVerdict {
 /// How often is looked whether the books are at rest.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// How patient a shop of its own is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// As by default.
+    Usual,
+    /// It waits shorter for a gateway that fails, where nothing else is set.
+    Short,
+}
+
+/// What a short wait is: in milliseconds, by key.
+const SHORT: [(&str, u64); 3] =
+    [("gateway.breaker_open_ms", 1_000), ("gateway.retry_first_ms", 100), ("payments.backoff_first_ms", 200)];
+
 /// Starts or finds the shop, and logs in as its administrator.
-pub async fn open(global: &Global, target: &Target, connections: u32) -> Result<Opened, Failure> {
+pub async fn open(
+    global: &Global,
+    target: &Target,
+    connections: u32,
+    patience: Patience,
+) -> Result<Opened, Failure> {
     let mut settings = setup::for_operator(global)?;
     let (login, password) = match &target.admin {
         Some(login) => (login.clone(), setup::password_from_stdin()?),
         None => (demo::ADMIN.login_id.to_owned(), demo::ADMIN.password.to_owned()),
     };
-    let own = if target.ephemeral { Some(start(&mut settings).await?) } else { None };
+    let own = if target.ephemeral { Some(start(&mut settings, patience).await?) } else { None };
     let url = match (&own, &target.url) {
         (Some(own), _) => base_url(own.apps.addresses().api),
         (None, Some(url)) => url.clone(),
@@ -110,13 +130,15 @@ pub fn client(url: &str, connections: u32) -> Result<Client, Failure> {
 }
 
 /// Starts a durable demonstration on temporary data and free ports. The environment counts, a file does not.
-async fn start(settings: &mut Settings) -> Result<Own, Failure> {
+async fn start(settings: &mut Settings, patience: Patience) -> Result<Own, Failure> {
     let dir = tempfile::Builder::new()
         .prefix("commerce-")
         .tempdir()
         .map_err(Failure::io("no temporary directory can be made"))?;
     let sources = Sources { environment: Sources::process_environment(), ..Sources::default() };
-    *settings = settings::load(&sources)?.settings;
+    let loaded = settings::load(&sources)?;
+    *settings = loaded.settings;
+    let shortened = if patience == Patience::Short { shorten(settings, &loaded.origins) } else { Vec::new() };
     dir.path().clone_into(&mut settings.api.data_dir);
     settings.api.api.bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
     settings.api.api.port = 0;
@@ -127,7 +149,23 @@ async fn start(settings: &mut Settings) -> Result<Own, Failure> {
     let platform = Platform::open(&settings.api).await?;
     demo::seed(&platform, 0).await?;
     let apps = Apps::start(platform, settings).await?;
-    Ok(Own { apps, dir })
+    Ok(Own { apps, dir, shortened })
+}
+
+/// Shortens the waits that nobody set; says which.
+fn shorten(settings: &mut Settings, origins: &[Origin]) -> Vec<String> {
+    let api = &mut settings.api;
+    let waits = [
+        &mut api.gateway.breaker_open_ms,
+        &mut api.gateway.retry_first_ms,
+        &mut api.payments.backoff_first_ms,
+    ];
+    let is_default = |key: &str| origins.iter().any(|origin| origin.key == key && origin.source == "default");
+    let shortened =
+        SHORT.iter().zip(waits).filter(|((key, _), _)| is_default(key)).map(|((key, short), wait)| {
+            format!("{key} {short} instead of {}", std::mem::replace(wait, *short))
+        });
+    shortened.collect()
 }
 
 impl Opened {
@@ -138,6 +176,21 @@ impl Opened {
         }
         let host = self.shop.client().authority().rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
         format!("http://{host}:{}", self.settings.collector.collector.port)
+    }
+
+    /// Where the simulated gateway listens, if that is known.
+    pub fn gateway_url(&self) -> Option<String> {
+        self.apps.as_ref().and_then(|apps| apps.gateway).map(base_url)
+    }
+
+    /// Whether the shop was started for this run.
+    pub const fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Waits of its own shop that are shorter than by default, one a text.
+    pub fn shortened(&self) -> &[String] {
+        self.own.as_ref().map_or(&[], |own| &own.shortened)
     }
 
     /// Audits the shop where its data is at hand: its own, or the data directory that says it belongs to this server.

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use crate::cli::{Cli, Command, ConfigCommand, User};
 use crate::demo;
 use crate::failure::Failure;
+use crate::gateway::TakeBack;
 use crate::sale;
 use crate::signals::Stop;
 
@@ -34,11 +35,12 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(command) => command,
     };
     let mut stop = Stop::listen()?;
+    let faults = TakeBack::default();
     let work = async {
         match &command {
             Command::Up(_) | Command::Job(_) => Ok(ExitCode::SUCCESS),
-            Command::Demo(options) => demo::demo(global, options).await,
-            Command::FlashSale(options) => sale::flash_sale(global, options).await,
+            Command::Demo(options) => demo::demo(global, options, &faults).await,
+            Command::FlashSale(options) => sale::flash_sale(global, options, &faults).await,
             Command::Load(options) => sale::load(global, options).await,
             Command::Audit(options) => audit::run(global, options).await,
             Command::Reconcile(options) => reconcile::run(global, options).await,
@@ -52,9 +54,11 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Config(ConfigCommand::Print) => config::print(global),
         }
     };
-    tokio::select! {
+    let done = tokio::select! {
         done = work => done,
         // Dropping the work removes its temporary data.
         () = stop.requested() => Ok(ExitCode::from(INTERRUPTED)),
-    }
+    };
+    faults.run().await;
+    done
 }

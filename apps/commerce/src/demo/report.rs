@@ -16,13 +16,26 @@ pub struct Told {
     pub came: String,
     /// Whether that is as expected.
     pub ok: bool,
+    /// Whether it was tried at all.
+    pub skipped: bool,
 }
 
 impl Told {
     /// As expected where both say the same.
     pub fn same(expected: impl Into<String>, came: impl Into<String>) -> Self {
         let (expected, came) = (expected.into(), came.into());
-        Self { ok: expected == came, expected, came }
+        Self { ok: expected == came, expected, came, skipped: false }
+    }
+
+    /// Not tried, and why.
+    pub fn skipped(why: &str) -> Self {
+        let text = format!("skipped: {why}");
+        Self { expected: text.clone(), came: text, ok: true, skipped: true }
+    }
+
+    /// Whether it was tried and came as expected.
+    const fn proves(&self) -> bool {
+        self.ok && !self.skipped
     }
 }
 
@@ -31,6 +44,8 @@ impl Told {
 pub struct Step {
     /// What was done.
     pub name: &'static str,
+    /// What it proves where it comes as expected.
+    pub proves: Option<&'static str>,
     /// What it found.
     pub told: Told,
     /// How long it took.
@@ -60,6 +75,8 @@ pub struct Place {
 pub struct Report {
     /// Which shop.
     pub place: String,
+    /// What is otherwise about it than by default.
+    pub notes: Vec<String>,
     /// The steps, up to the first surprise.
     pub steps: Vec<Step>,
     /// Steps that there are.
@@ -80,31 +97,43 @@ impl Report {
 
     /// Tables for people.
     pub fn text(&self) -> String {
-        let mut text = format!("demo at {}\n{}\n", self.place, self.table());
+        let mut text = format!("demo at {}\n", self.place);
+        for note in &self.notes {
+            let _ = writeln!(text, "it waits shorter than others, so that the walk does: {note}");
+        }
+        let _ = writeln!(text, "{}", self.table());
         if !self.ranking.is_empty() {
             let _ = write!(text, "\nToday's ranking\n{}\n", self.board());
         }
         let took: Duration = self.steps.iter().map(|step| step.took).sum();
-        match self.steps.iter().find(|step| !step.told.ok) {
-            Some(Step { name, told, look, .. }) => {
-                let _ = write!(
-                    text,
-                    "\nverdict FAILED at `{name}`\n  expected  {}\n  came      {}\n  look      {look}",
-                    told.expected, told.came
-                );
-            }
-            None => {
-                let _ = write!(text, "\nverdict OK: {} steps in {:.1} s", self.of, took.as_secs_f64());
-            }
+        if let Some(Step { name, told, look, .. }) = self.steps.iter().find(|step| !step.told.ok) {
+            let _ = write!(
+                text,
+                "\nverdict FAILED at `{name}`\n  expected  {}\n  came      {}\n  look      {look}",
+                told.expected, told.came
+            );
+            return text;
+        }
+        let skipped = self.steps.iter().filter(|step| step.told.skipped).count();
+        let done = self.of - skipped;
+        let _ = write!(text, "\nverdict OK: {done} steps in {:.1} s", took.as_secs_f64());
+        if skipped > 0 {
+            let _ = write!(text, ", {skipped} skipped");
         }
         text
     }
 
     fn table(&self) -> Table {
         let mut table = table(["step", "expected", "came", "ms"]);
-        for Step { name, told, took, .. } in &self.steps {
-            let came = if told.ok && told.came == told.expected { "as expected" } else { told.came.as_str() };
-            table.add_row([*name, &told.expected, came, &took.as_millis().to_string()]);
+        for Step { name, proves, told, took, .. } in &self.steps {
+            let is_same = told.ok && told.came == told.expected;
+            let mut came = if is_same { "as expected".to_owned() } else { told.came.clone() };
+            if told.skipped {
+                "not tried".clone_into(&mut came);
+            } else if let (true, Some(proven)) = (told.ok, proves) {
+                let _ = write!(came, "\nproven: {proven}");
+            }
+            table.add_row([*name, &told.expected, &came, &took.as_millis().to_string()]);
         }
         right(&mut table, 3);
         table
@@ -123,12 +152,14 @@ impl Report {
 
     /// One JSON object.
     pub fn json(&self) -> String {
-        let steps = self.steps.iter().map(|Step { name, told, took, look }| {
+        let steps = self.steps.iter().map(|Step { name, proves, told, took, look }| {
             json!({
                 "step": name,
                 "expected": told.expected,
                 "came": told.came,
                 "ok": told.ok,
+                "skipped": told.skipped,
+                "proven": proves.filter(|_| told.proves()),
                 "ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 "look": if told.ok { None } else { Some(look) },
             })
@@ -136,6 +167,7 @@ impl Report {
         json!({
             "kind": "demo",
             "place": self.place,
+            "notes": self.notes,
             "steps": steps.collect::<Vec<_>>(),
             "stepsInAll": self.of,
             "ranking": self.ranking,
@@ -164,10 +196,17 @@ mod tests {
     use super::*;
 
     fn report(came: &str) -> Report {
-        let step = |name, told| Step { name, told, took: Duration::from_millis(7), look: "there".to_owned() };
+        let step = |name, proves, told| {
+            let (took, look) = (Duration::from_millis(7), "there".to_owned());
+            Step { name, proves, told, took, look }
+        };
         Report {
             place: "here".to_owned(),
-            steps: vec![step("log in", Told::same("201", "201")), step("buy", Told::same("201 PAID", came))],
+            notes: vec!["a wait 1 instead of 10".to_owned()],
+            steps: vec![
+                step("log in", None, Told::same("201", "201")),
+                step("buy", Some("that it sells"), Told::same("201 PAID", came)),
+            ],
             of: 2,
             ranking: vec![Place {
                 rank: 1,
@@ -184,6 +223,7 @@ mod tests {
         let text = report("201 PAID").text();
         assert!(text.ends_with("verdict OK: 2 steps in 0.0 s"), "{text}");
         assert!(text.contains("as expected") && text.contains("Tea") && !text.contains("there"), "{text}");
+        assert!(text.contains("proven: that it sells") && text.contains("a wait 1 instead of 10"), "{text}");
         let value: Value = serde_json::from_str(&report("201 PAID").json()).unwrap();
         assert_eq!((&value["verdict"], &value["ranking"][0]["productId"]), (&json!("OK"), &json!(4)));
         assert_eq!(value["steps"][1]["look"], Value::Null);
@@ -200,8 +240,25 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
+        assert!(!text.contains("proven"), "{text}");
         let value: Value = serde_json::from_str(&report("no").json()).unwrap();
+        assert_eq!(value["steps"][1]["proven"], Value::Null);
         assert_eq!((&value["verdict"], &value["steps"][1]["look"]), (&json!("FAILED"), &json!("there")));
+    }
+
+    #[test]
+    fn what_was_skipped_is_fine_and_proves_nothing() {
+        let mut report = report("201 PAID");
+        report.steps[1].told = Told::skipped("there is no gateway");
+        assert!(report.is_fine());
+        let text = report.text();
+        assert!(text.contains("skipped: there is no gateway") && !text.contains("proven"), "{text}");
+        assert!(text.ends_with("verdict OK: 1 steps in 0.0 s, 1 skipped"), "{text}");
+        let value: Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!(
+            (&value["steps"][1]["skipped"], &value["steps"][1]["proven"]),
+            (&json!(true), &Value::Null)
+        );
     }
 
     #[test]

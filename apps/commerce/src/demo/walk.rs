@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::report::Place;
 use crate::client::{Call, Client};
 use crate::failure::Failure;
+use crate::gateway::SimulatedGateway;
 use crate::shop;
 use crate::target::Opened;
 
@@ -107,6 +108,10 @@ pub struct Walk<'a> {
     pub paid: i64,
     /// The order that is paid by card.
     pub order: String,
+    /// The gateway that may be made to fail; why not, where there is none.
+    pub gateway: Result<Arc<SimulatedGateway>, String>,
+    /// Orders that wait for a gateway that is down.
+    pub waiting: Vec<String>,
     /// The order that was looked at last, and its payment.
     last: Option<(String, String)>,
     ranking: Vec<Place>,
@@ -147,6 +152,8 @@ impl<'a> Walk<'a> {
             points: 0,
             paid: 0,
             order: String::new(),
+            gateway: Err("it was not looked for".to_owned()),
+            waiting: Vec::new(),
             last: None,
             ranking: Vec::new(),
         })

@@ -44,25 +44,45 @@ pub struct Attempt {
     pub replayed: bool,
 }
 
-/// Places one order, repeating it under its key while the shop is busy or the connection breaks.
+/// Places one order, repeating it under its key while the shop is busy or the connection breaks, and waits until it is
+/// settled.
 pub async fn place(shop: &Arc<Shop>, buyer: &Buyer, key: &str, body: Bytes, salt: u64) -> Attempt {
     let sent_at = Instant::now();
+    let Told { answer, repeats, replayed } = ask(shop, buyer, key, body, salt).await;
+    let ended_at = Instant::now();
+    let answer = settled(shop, buyer, answer, salt).await;
+    Attempt { answer, sent_at, ended_at, settled_at: Instant::now(), repeats, replayed }
+}
+
+/// What the shop answered.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Its answer.
+    pub answer: Answer,
+    /// Requests beyond the first.
+    pub repeats: u32,
+    /// Whether it is one given before.
+    pub replayed: bool,
+}
+
+/// The same until it is answered.
+pub async fn ask(shop: &Shop, buyer: &Buyer, key: &str, body: Bytes, salt: u64) -> Told {
     let mut tries = 1;
-    let (answer, replayed) = loop {
+    loop {
+        let repeats = tries - 1;
         let (cause, retry_after) = match shop.order(buyer, key, body.clone()).await {
-            Ok(reply) if !is_busy(&reply) => break (read(&reply), reply.replayed),
+            Ok(reply) if !is_busy(&reply) => {
+                return Told { answer: read(&reply), repeats, replayed: reply.replayed };
+            }
             Ok(reply) => (code_of(&reply), reply.retry_after),
             Err(error) => (error.kind().to_owned(), None),
         };
         if tries == TRIES {
-            break (Answer::None(cause), false);
+            return Told { answer: Answer::None(cause), repeats, replayed: false };
         }
         tokio::time::sleep(backoff(tries, salt, retry_after)).await;
         tries += 1;
-    };
-    let ended_at = Instant::now();
-    let answer = settled(shop, buyer, answer, salt).await;
-    Attempt { answer, sent_at, ended_at, settled_at: Instant::now(), repeats: tries - 1, replayed }
+    }
 }
 
 /// Longest wait until the gateway has decided.

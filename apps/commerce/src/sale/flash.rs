@@ -11,27 +11,42 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::buyer::{self, Answer, Attempt};
+use super::faulty;
 use super::judge::{After, Facts, Totals};
 use super::measure::{Counts, Latencies};
 use super::report::Report;
 use crate::cli::{FlashSale, Global};
 use crate::console;
 use crate::failure::Failure;
+use crate::gateway::TakeBack;
 use crate::shop::{Buyer, Shop, ShopError};
-use crate::target::{self, Opened};
+use crate::target::{self, Opened, Patience};
 
 /// What the piece costs, in won.
-const PRICE: i64 = 10_000;
+pub(super) const PRICE: i64 = 10_000;
 /// What each buyer has: enough, and something is left.
-const POINTS: i64 = 25_000;
+pub(super) const POINTS: i64 = 25_000;
 /// Longest wait until the shop is at rest, events counted.
-const REST_MAX: Duration = Duration::from_mins(1);
+pub(super) const REST_MAX: Duration = Duration::from_mins(1);
 /// Reads at once when checking.
 pub(super) const READS: usize = 64;
 
 /// Runs a flash sale and prints what came of it.
-pub async fn flash_sale(global: &Global, options: &FlashSale) -> Result<ExitCode, Failure> {
-    let opened = target::open(global, &options.target, options.connections).await?;
+pub async fn flash_sale(
+    global: &Global,
+    options: &FlashSale,
+    faults: &TakeBack,
+) -> Result<ExitCode, Failure> {
+    let opened = target::open(global, &options.target, options.connections, Patience::Usual).await?;
+    if let Some(percent) = options.gateway_faults {
+        let report = faulty::run(&opened, options, percent, faults).await;
+        // Also where it failed in the middle.
+        faults.run().await;
+        opened.close().await?;
+        let report = report?;
+        console::line(&if options.target.json { report.json() } else { report.text() });
+        return Ok(report.exit_code());
+    }
     let report = run(&opened, options).await?;
     opened.close().await?;
     console::line(&if options.target.json { report.json() } else { report.text() });

@@ -17,14 +17,14 @@ use crate::cli::{Global, Load};
 use crate::console;
 use crate::failure::Failure;
 use crate::shop::{Buyer, Shop};
-use crate::target::{self, Opened};
+use crate::target::{self, Opened, Patience};
 
 /// What each product costs, in won.
 const PRICE: i64 = 1_000;
 
 /// Runs a load and prints what came of it.
 pub async fn load(global: &Global, options: &Load) -> Result<ExitCode, Failure> {
-    let opened = target::open(global, &options.target, options.connections).await?;
+    let opened = target::open(global, &options.target, options.connections, Patience::Usual).await?;
     let report = run(&opened, options).await?;
     opened.close().await?;
     console::line(&if options.target.json { report.json() } else { report.text() });

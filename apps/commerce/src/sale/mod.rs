@@ -1,6 +1,7 @@
 //! Many orders over HTTP: the flash sale and the load, and what they find.
 
 mod buyer;
+mod faulty;
 mod flash;
 mod judge;
 mod load;

@@ -214,7 +214,7 @@ fn a_platform_killed_in_the_middle_of_everything_settles_everything() {
 }
 
 /// What these statements count in the shop's database.
-fn counts_of<const N: usize>(dir: &Path, statements: &[&'static str; N]) -> [i64; N] {
+pub fn counts_of<const N: usize>(dir: &Path, statements: &[&'static str; N]) -> [i64; N] {
     use commerce_database::{Database, SqliteOptions};
     use sea_orm::ConnectionTrait as _;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -5,6 +5,8 @@ mod audit_events;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod disk_full;
+#[cfg(test)]
 mod dlq;
 #[cfg(test)]
 mod jobs;
@@ -12,6 +14,8 @@ mod jobs;
 mod kill;
 #[cfg(test)]
 mod kill_mixed;
+#[cfg(test)]
+mod kill_steps;
 #[cfg(test)]
 mod mode;
 #[cfg(test)]
@@ -28,3 +32,5 @@ mod support;
 mod up;
 #[cfg(test)]
 mod walk;
+#[cfg(test)]
+mod wire;

@@ -1,6 +1,6 @@
 //! `flash-sale` and `load` against shops of their own and against a running one.
 
-use crate::support::{DataDir, Up, run, run_with_input};
+use crate::support::{DataDir, Up, command, run, run_with_input};
 use serde_json::json;
 
 fn has_line(text: &str, line: &str) -> bool {
@@ -32,6 +32,35 @@ fn buyers_by_card_get_the_pieces_that_there_are_and_the_gateway_agrees() {
     assert_eq!((&report["atGateway"], &report["paidByCard"]), (&json!(80_000), &json!(80_000)), "{report}");
     assert_eq!((&report["points"]["spent"], &report["audit"]), (&json!(0), &json!("clean")), "{report}");
     assert!(report["settlementMs"]["max"].as_f64() > report["latencyMs"]["p50"].as_f64(), "{report}");
+}
+
+/// A few seconds of what docs/performance.md tells of for a minute. The breaker is told to stay shut, so that the faults
+/// meet every payment instead of few.
+#[test]
+fn a_sale_while_everything_goes_wrong_with_the_gateway_charges_nobody_twice() {
+    let dir = DataDir::new();
+    let sale = ["flash-sale", "--ephemeral", "--card", "--buyers", "90", "--stock", "40"];
+    let mut sale =
+        command(dir.path(), &[&sale[..], &["--gateway-faults", "15", "--seconds", "4", "--json"]].concat());
+    sale.envs([
+        ("COMMERCE_SIMULATOR__SEED", "11"),
+        ("COMMERCE_GATEWAY__BREAKER_FAILURE_RATE", "100"),
+        ("COMMERCE_GATEWAY__BREAKER_SLOW_CALL_RATE", "100"),
+        ("COMMERCE_GATEWAY__RETRY_FIRST_MS", "20"),
+        ("COMMERCE_PAYMENTS__BACKOFF_FIRST_MS", "50"),
+        ("COMMERCE_PAYMENTS__BACKOFF_MAX_MS", "1000"),
+        ("COMMERCE_RELAY__EVERY_MS", "50"),
+        ("COMMERCE_COLLECTOR__FLUSH_MS", "20"),
+    ]);
+    let report = crate::support::Ended::from(sale.output().unwrap()).expect(0).json();
+    assert_eq!((&report["sold"], &report["oversold"]), (&json!(40), &json!(0)), "{report}");
+    for nothing in ["chargedTwice", "keptWithoutOrder", "paidWithoutMoney", "stockLeft"] {
+        assert_eq!(report[nothing], json!(0), "{nothing}: {report}");
+    }
+    assert_eq!((&report["audit"], &report["auditAtTheEnd"]), (&json!("clean"), &json!("clean")), "{report}");
+    assert!(report["drainedSeconds"].is_number() && report["canceled"].as_u64() > Some(0), "{report}");
+    let kinds = report["faults"].as_object().unwrap().len();
+    assert!(kinds >= 10, "too little went wrong to prove anything: {report}");
 }
 
 #[test]
@@ -81,7 +110,7 @@ fn a_shop_that_refuses_buyers_is_left_as_it_was() {
     let data = dir.join("data");
     let up = Up::start_with(&data, &shop.environment());
     let create = ["user", "create", "--login-id", "boss", "--email", "boss@example.com", "--role", "ADMIN"];
-    let mut create = crate::support::command(&data, &[&create[..], &["--password-stdin"]].concat());
+    let mut create = command(&data, &[&create[..], &["--password-stdin"]].concat());
     create.envs(shop.environment());
     crate::support::with_input(create, "correct horse battery\n").expect(0);
     let url = up.url();

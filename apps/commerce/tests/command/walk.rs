@@ -1,6 +1,6 @@
 //! `commerce demo`: a walk through the whole shop.
 
-use crate::support::{DataDir, Up, command, run};
+use crate::support::{DataDir, Up, ask, command, run};
 use serde_json::{Value, json};
 
 fn steps(report: &Value) -> Vec<&Value> {
@@ -21,7 +21,7 @@ fn a_walk_through_a_shop_of_its_own_comes_as_expected_and_leaves_nothing() {
 #[test]
 fn a_walk_through_a_running_shop_finds_its_collector_and_audits_its_data() {
     let dir = DataDir::new();
-    let up = Up::start(dir.path());
+    let up = Up::start_with(dir.path(), &QUICK);
     let url = up.url();
     let report = run(dir.path(), &["demo", "--url", &url, "--json"]).expect(0).json();
     assert_eq!(report["verdict"], json!("OK"), "{report}");
@@ -33,6 +33,9 @@ fn a_walk_through_a_running_shop_finds_its_collector_and_audits_its_data() {
     let walk = ["demo", "--url", &url, "--collector-url", &collector, "--json"];
     let report = run(elsewhere.path(), &walk).expect(0).json();
     assert!(steps(&report).last().unwrap()["came"].as_str().unwrap().starts_with("not run"), "{report}");
+    // Neither is the gateway, which is left alone.
+    let skipped = steps(&report).into_iter().filter(|step| step["skipped"] == json!(true)).count();
+    assert_eq!(skipped, 9, "{report}");
     run(dir.path(), &["audit"]).expect(0);
 }
 
@@ -91,4 +94,75 @@ fn a_gateway_that_can_nothing_and_fails_half_the_time_settles_everything_in_the_
     let report = ended.json();
     assert_eq!(report["verdict"], json!("OK"), "{report}");
     assert_eq!(steps(&report).last().unwrap()["came"], json!("clean"), "{report}");
+    let skipped = steps(&report).into_iter().find(|step| step["skipped"] == json!(true)).unwrap();
+    assert!(skipped["expected"].as_str().unwrap().contains("lacks keys, refunds"), "{skipped}");
+}
+
+/// Waits that are short, so that a running shop is walked through as quickly as one of its own.
+const QUICK: [(&str, &str); 3] = [
+    ("COMMERCE_GATEWAY__BREAKER_OPEN_MS", "1000"),
+    ("COMMERCE_GATEWAY__RETRY_FIRST_MS", "100"),
+    ("COMMERCE_PAYMENTS__BACKOFF_FIRST_MS", "200"),
+];
+
+/// A script of faults that is not the one of the start, and that no step asks for.
+fn let_fail_as_an_operator(up: &Up) -> Value {
+    let script = json!({ "callbackDelayed": { "next": 2 }, "querySlowMs": { "min": 7, "max": 7 } });
+    let gateway = up.gateway.as_deref().unwrap();
+    let (status, script) = ask(gateway, "PUT /admin/faults", None, None, &script.to_string()).unwrap();
+    assert_eq!(status, 200, "{script}");
+    script
+}
+
+fn faults(up: &Up) -> Value {
+    ask(up.gateway.as_deref().unwrap(), "GET /admin/faults", None, None, "").unwrap().1
+}
+
+fn wait_until(what: &str, is_there: impl Fn() -> bool) {
+    for _ in 0..6_000 {
+        if is_there() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10)); // tidy: sleep between two looks at a running shop
+    }
+    panic!("never: {what}");
+}
+
+#[test]
+fn the_faults_of_a_walk_prove_something_and_are_taken_back() {
+    let dir = DataDir::new();
+    let up = Up::start_with(dir.path(), &QUICK);
+    let before = faults(&up);
+    let report = run(dir.path(), &["demo", "--url", &up.url(), "--json"]).expect(0).json();
+    let proven: Vec<_> = steps(&report).into_iter().filter(|step| step["proven"].is_string()).collect();
+    assert_eq!(proven.len(), 9, "{report}");
+    assert!(steps(&report).iter().all(|step| step["skipped"] == json!(false)), "{report}");
+    assert_eq!(faults(&up), before);
+    run(dir.path(), &["audit", "--settled"]).expect(0);
+}
+
+#[test]
+fn the_faults_are_taken_back_where_a_step_fails_in_the_middle_of_them() {
+    let dir = DataDir::new();
+    // The breaker stays open for longer than the walk waits.
+    let up = Up::start_with(dir.path(), &[("COMMERCE_GATEWAY__BREAKER_OPEN_MS", "600000")]);
+    let before = let_fail_as_an_operator(&up);
+    let walk = ["demo", "--url", &up.url(), "--wait-s", "3"];
+    let text = run(dir.path(), &walk).expect(1).stdout;
+    assert!(text.contains("verdict FAILED at `gateway back`"), "{text}");
+    assert_eq!(faults(&up), before, "as the operator had it, what happens next included");
+}
+
+#[test]
+fn the_faults_are_taken_back_where_the_walk_is_interrupted() {
+    let dir = DataDir::new();
+    let up = Up::start_with(dir.path(), &[("COMMERCE_GATEWAY__BREAKER_OPEN_MS", "600000")]);
+    let before = let_fail_as_an_operator(&up);
+    let mut walk = command(dir.path(), &["demo", "--url", &up.url(), "--wait-s", "600"]);
+    let mut walk = walk.stdout(std::process::Stdio::null()).spawn().unwrap();
+    wait_until("the walk changes the script", || faults(&up) != before);
+    let interrupt = std::process::Command::new("kill").args(["-INT", &walk.id().to_string()]).status();
+    assert!(interrupt.unwrap().success());
+    assert_eq!(walk.wait().unwrap().code(), Some(130));
+    assert_eq!(faults(&up), before);
 }

@@ -3,6 +3,7 @@
 mod account;
 mod boards;
 mod cards;
+mod faults;
 mod orders;
 
 use futures::future::LocalBoxFuture;
@@ -17,13 +18,19 @@ type Run = for<'w, 'o> fn(&'w mut Walk<'o>) -> LocalBoxFuture<'w, Result<Told, F
 pub struct StepDefinition {
     /// What is done.
     pub name: &'static str,
+    /// What it proves, where something was made to go wrong.
+    pub proves: Option<&'static str>,
     /// Does it.
     pub run: Run,
 }
 
 macro_rules! steps {
-    ($($name:literal => $run:path,)*) => {
-        &[$(StepDefinition { name: $name, run: |walk| Box::pin($run(walk)) },)*]
+    ($($name:literal => $run:path $([$proves:literal])?,)*) => {
+        &[$(StepDefinition {
+            name: $name,
+            proves: [$(Some($proves),)? None][0],
+            run: |walk| Box::pin($run(walk)),
+        },)*]
     };
 }
 
@@ -45,6 +52,24 @@ pub const STEPS: &[StepDefinition] = steps! {
     "the same key twice" => orders::twice_under_one_key,
     "another customer's order" => orders::of_another,
     "more than there is" => orders::out_of_stock,
+    "gateway down" => faults::down::gateway_down
+        ["the breaker stops calls that would fail; an order waits, and nothing is charged"],
+    "gateway back" => faults::down::gateway_back
+        ["the breaker lets two calls try and closes; what waited settles by itself or when rechecked, each once"],
+    "callback lost" => faults::callbacks::lost
+        ["a callback is not needed: the gateway is asked"],
+    "callback ten times" => faults::callbacks::ten_times
+        ["ten callbacks are one transition"],
+    "answer lost" => faults::answers::lost
+        ["an outcome that nobody told is asked for by our reference, never guessed, and charged once"],
+    "callback forged" => faults::callbacks::forged
+        ["who has not the gateway's secret changes nothing"],
+    "callback of another amount" => faults::callbacks::another_amount
+        ["a signed callback that does not fit is set aside, and the gateway asked"],
+    "money after the cancel" => faults::late::after_cancel
+        ["it goes back exactly once, also where the refund's answer is lost; the order stays closed"],
+    "500 after charging" => faults::answers::failed_after
+        ["the repetition under the same key finds the same transaction"],
     "rank of the product" => boards::rank,
     "what was counted" => boards::counted,
     "today's ranking" => boards::today,
