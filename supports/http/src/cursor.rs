@@ -108,9 +108,41 @@ impl<T> Page<T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use utoipa::PartialSchema as _;
 
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever a caller sends is a key of the list or `INVALID_CURSOR`, and nothing else happens.
+        #[test]
+        fn any_text_is_a_key_of_the_list_or_refused(text in ".{0,1100}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            for cursor in [text, URL_SAFE_NO_PAD.encode(&bytes)] {
+                for refused in [
+                    decode::<(i64, i64)>("orders", &cursor).err(),
+                    decode::<(String, i64)>("orders", &cursor).err(),
+                    decode::<String>("orders", &cursor).err(),
+                ] {
+                    prop_assert_eq!(refused.map(|problem| problem.code()), Some("INVALID_CURSOR"));
+                }
+            }
+        }
+
+        /// A cursor with one character changed is refused, or names another row of the same list.
+        #[test]
+        fn a_cursor_that_was_tampered_with_opens_no_other_list(key: (i64, i64), at: prop::sample::Index, to in "[A-Za-z0-9_=+/. -]") {
+            let cursor = encode("orders", &key);
+            let at = at.index(cursor.len());
+            let tampered = format!("{}{to}{}", &cursor[..at], &cursor[at + 1..]);
+            match decode::<(i64, i64)>("orders", &tampered) {
+                Ok(found) => prop_assert_eq!(decode::<(i64, i64)>("orders", &encode("orders", &found)).ok(), Some(found)),
+                Err(problem) => prop_assert_eq!(problem.code(), "INVALID_CURSOR"),
+            }
+            prop_assert!(decode::<(i64, i64)>("payments", &tampered).is_err());
+        }
+    }
 
     fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> &'static str {
         result.unwrap_err().code()

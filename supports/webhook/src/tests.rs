@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
@@ -142,5 +144,35 @@ fn a_key_of_any_length_is_a_key_of_hmac() {
         expected.update(b"a.b.c");
         let mac = Secret::new(&key).mac("a", "b", b"c");
         assert_eq!(mac.finalize().into_bytes(), expected.finalize().into_bytes(), "{length}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Nobody without the secret gets in, whatever they send.
+    #[test]
+    fn no_headers_and_body_of_somebody_elses_are_believed(
+        id in ".{0,40}", timestamp in "[0-9+-]{0,20}|.{0,20}", signature in "(v1,)?[A-Za-z0-9+/=, ]{0,200}|.{0,100}",
+        body in prop::collection::vec(any::<u8>(), 0..100), now_s: i64,
+    ) {
+        let headers = Headers { id: Some(&id), timestamp: Some(&timestamp), signature: Some(&signature) };
+        prop_assert!(verify(&[known()], headers, &body, now_s, TOLERANCE).is_err());
+    }
+
+    /// One bit of what is signed, or of the signature, and it does not fit any more.
+    #[test]
+    fn one_bit_changed_is_refused(at: prop::sample::Index, bit in 0_u8..8, part in 0_usize..4) {
+        let timestamp = AT_S.to_string();
+        let mut parts = [ID.into(), timestamp.into_bytes(), sign(&known(), ID, AT_S, BODY).into_bytes(), BODY.to_vec()];
+        let at = at.index(parts[part].len());
+        parts[part][at] ^= 1 << bit;
+        let [id, timestamp, signature, body]: [Vec<u8>; 4] = parts;
+        let texts = [id, timestamp, signature].map(String::from_utf8);
+        // What is no text never gets through a header.
+        if let [Ok(id), Ok(timestamp), Ok(signature)] = texts {
+            let headers = Headers { id: Some(&id), timestamp: Some(&timestamp), signature: Some(&signature) };
+            prop_assert!(verify(&[known()], headers, &body, AT_S, TOLERANCE).is_err());
+        }
     }
 }

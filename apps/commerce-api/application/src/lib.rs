@@ -5,6 +5,7 @@
 
 mod accounts;
 mod admin;
+mod breakers;
 mod caller;
 mod catalogue;
 mod coupons;
@@ -26,6 +27,7 @@ mod views;
 
 pub use accounts::{AccountError, AccountOptions, Accounts, LogIn, OpenedSession, SignUp};
 pub use admin::{Admin, DemoBuyer, DemoError};
+pub use breakers::Breakers;
 pub use caller::Caller;
 pub use catalogue::Catalogue;
 pub use coupons::Coupons;

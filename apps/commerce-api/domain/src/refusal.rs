@@ -21,6 +21,20 @@ pub enum Refusal {
         /// Pieces asked for.
         requested: i64,
     },
+    /// More pieces than one customer may hold in live orders.
+    #[error(
+        "at most {limit} of product {product} are sold to one customer; {left} are left to you, {requested} were asked for"
+    )]
+    PurchaseLimitExceeded {
+        /// Which product.
+        product: ProductId,
+        /// Pieces that one customer may hold.
+        limit: i64,
+        /// Pieces that this customer may still buy.
+        left: i64,
+        /// Pieces asked for.
+        requested: i64,
+    },
     /// The balance does not cover it.
     #[error("the order takes {required} points, the balance is {balance}")]
     InsufficientPoints {

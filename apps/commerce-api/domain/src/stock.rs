@@ -68,6 +68,8 @@ pub struct Product {
     pub stock: i64,
     /// Whether it is sold.
     pub status: ProductStatus,
+    /// The most pieces that one customer may hold in live orders; none: any number.
+    pub purchase_limit: Option<Quantity>,
     /// Number of events of this product so far.
     pub event_seq: i64,
 }
@@ -147,6 +149,7 @@ mod tests {
             price: Money::ZERO,
             stock,
             status: ProductStatus::OnSale,
+            purchase_limit: None,
             event_seq: 0,
         }
     }

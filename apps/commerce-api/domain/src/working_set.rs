@@ -22,6 +22,9 @@ pub struct Snapshot {
     pub issued: BTreeMap<IssuedCouponId, IssuedCoupon>,
     /// Which customers have which coupons, of the pairs that the batch asks about.
     pub issued_pairs: BTreeSet<(UserId, CouponId)>,
+    /// Pieces in live orders, by customer and product: of the pairs that the batch would buy and whose product has a
+    /// purchase limit, also where there are none.
+    pub purchased: BTreeMap<(UserId, ProductId), i64>,
     /// Locked orders with their payments.
     pub orders: BTreeMap<OrderId, Order>,
     /// Fences of the payments' checks.
@@ -117,6 +120,7 @@ impl WorkingSet {
                 }
             }
         }
+        self.snapshot.purchased.extend(delta.purchased);
         self.ledger.extend(delta.ledger);
         self.payment_events.extend(delta.payment_events);
         self.movements.extend(delta.movements);
@@ -132,6 +136,7 @@ pub(crate) struct Delta {
     coupons: BTreeMap<CouponId, Coupon>,
     issued: BTreeMap<IssuedCouponId, IssuedCoupon>,
     orders: BTreeMap<OrderId, Order>,
+    purchased: BTreeMap<(UserId, ProductId), i64>,
     ledger: Vec<LedgerEntry>,
     payment_events: Vec<PaymentEventRecord>,
     movements: Vec<StockMovement>,
@@ -202,6 +207,19 @@ impl<'a> Scratch<'a> {
 
     pub fn order(&self, id: OrderId) -> Result<Order, Refusal> {
         self.base.orders.get(&id).cloned().ok_or(Refusal::OrderNotFound)
+    }
+
+    /// Pieces of a product in a customer's live orders, if the batch read them.
+    pub fn purchased(&self, user: UserId, product: ProductId) -> Option<i64> {
+        let pair = (user, product);
+        self.delta.purchased.get(&pair).or_else(|| self.base.purchased.get(&pair)).copied()
+    }
+
+    /// Adds to the pieces in a customer's live orders, where somebody asks for them.
+    pub fn add_purchased(&mut self, user: UserId, product: ProductId, pieces: i64) {
+        if let Some(before) = self.purchased(user, product) {
+            self.delta.purchased.insert((user, product), before + pieces);
+        }
     }
 
     pub fn fence(&self, payment: PaymentId) -> Option<i64> {

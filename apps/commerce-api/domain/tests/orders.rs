@@ -263,3 +263,70 @@ fn stock_moves_by_hand_but_never_below_zero() {
     assert!(move_stock(MovementKind::Adjustment, -15).is_ok());
     assert_eq!((world.stock(TEA), world.event_names()), (0, vec!["StockDepleted"]));
 }
+
+/// A customer may hold `limit` cups and holds none.
+fn limited(limit: i64) -> World {
+    let mut world = World::new();
+    world.set_limit(CUP, Some(limit));
+    world
+}
+
+const fn beyond(left: i64, requested: i64) -> Refusal {
+    Refusal::PurchaseLimitExceeded { product: CUP, limit: 3, left, requested }
+}
+
+#[test]
+fn a_customer_buys_no_more_than_the_limit_in_one_order_or_in_several() {
+    let mut world = limited(3);
+    let cups = |pieces| by_points(vec![line(CUP, pieces)]);
+    assert_eq!(world.place(cups(4)), Err(beyond(3, 4)));
+    assert_eq!(world.place(by_points(vec![line(CUP, 2), line(CUP, 2)])), Err(beyond(3, 4)), "merged");
+    world.place(cups(2)).unwrap();
+    assert_eq!(world.place(cups(2)), Err(beyond(1, 2)));
+    world.place(by_card(vec![line(TEA, 4), line(CUP, 1)], 0)).unwrap();
+    assert_eq!(world.place(cups(1)), Err(beyond(0, 1)));
+    let other = PlaceOrder { user: OTHER, ..cups(2) };
+    world.place(other).unwrap();
+    assert_eq!((world.stock(CUP), world.stock(TEA)), (0, 6), "and what has no limit is not counted");
+}
+
+#[test]
+fn what_ends_gives_the_allowance_back() {
+    let cups = |pieces| by_points(vec![line(CUP, pieces)]);
+    let mut world = limited(3);
+    let paid = world.place(cups(3)).unwrap();
+    world.cancel(paid.id).unwrap();
+    let declined = world.place(by_card(vec![line(CUP, 3)], 0)).unwrap();
+    world.payment(declined.id, PaymentCommand::Send).unwrap();
+    assert_eq!(world.place(cups(1)), Err(beyond(0, 1)), "while it waits it counts");
+    world.payment(declined.id, PaymentCommand::Declined { key: "K".into(), reason: "no".into() }).unwrap();
+    let expired = world.place(by_card(vec![line(CUP, 3)], 0)).unwrap();
+    world.much_later();
+    world.run(CommandKind::Expire { order: expired.id }).unwrap();
+    // Its card part is still to be refunded, but its pieces are back.
+    let refunding = world.place(by_card(vec![line(CUP, 3)], 0)).unwrap();
+    world.payment(refunding.id, PaymentCommand::Send).unwrap();
+    world.payment(refunding.id, PaymentCommand::Captured { key: "L".into() }).unwrap();
+    assert_eq!(world.place(cups(1)), Err(beyond(0, 1)));
+    assert_eq!(world.cancel(refunding.id).unwrap().status, OrderStatus::CancelPending);
+    world.place(cups(3)).unwrap();
+}
+
+#[test]
+fn a_lower_limit_is_one_of_new_orders() {
+    let mut world = limited(5);
+    let kept = world.place(by_points(vec![line(CUP, 4)])).unwrap();
+    world.set_limit(CUP, Some(3));
+    assert_eq!(world.place(by_points(vec![line(CUP, 1)])), Err(beyond(0, 1)));
+    assert_eq!(world.set.snapshot.orders[&kept.id].status, OrderStatus::Paid);
+    world.cancel(kept.id).unwrap();
+    world.place(by_points(vec![line(CUP, 3)])).unwrap();
+}
+
+#[test]
+fn a_limit_whose_purchases_were_not_read_is_our_own_bug() {
+    let mut world = limited(3);
+    world.set.snapshot.purchased.clear();
+    let refused = world.place(by_points(vec![line(CUP, 1)]));
+    assert!(matches!(refused, Err(Refusal::Inconsistent(_))), "{refused:?}");
+}

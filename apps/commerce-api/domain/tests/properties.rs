@@ -10,6 +10,9 @@ use commerce_api_domain::*;
 use proptest::prelude::*;
 use support::*;
 
+/// How much tea a customer may hold; less than there is.
+const TEA_LIMIT: i64 = 4;
+
 #[derive(Debug, Clone)]
 enum Step {
     Place { user: bool, tea: i64, cup: i64, points: Option<i64>, card: bool, coupon: bool },
@@ -117,6 +120,15 @@ fn check(world: &World, start: &World, orders: &[OrderId]) {
             "balance of {id}"
         );
     }
+    for user in [USER, OTHER] {
+        let orders = orders.iter().map(|order| world.order(*order));
+        let live = orders.filter(|order| order.user == user && order.status.is_live());
+        let lines: Vec<_> =
+            live.flat_map(|order| order.lines.iter()).filter(|line| line.product == TEA).collect();
+        let held: i64 = lines.iter().map(|line| line.quantity.get()).sum();
+        assert!(held <= TEA_LIMIT, "{user:?} holds {held}");
+        assert_eq!(set.snapshot.purchased[&(user, TEA)], held);
+    }
     let mut used: BTreeMap<IssuedCouponId, usize> = BTreeMap::new();
     for id in orders {
         let order = world.order(*id);
@@ -159,6 +171,7 @@ proptest! {
     fn the_books_balance_after_every_command(steps in prop::collection::vec(step(), 1..60)) {
         let start = World::new();
         let mut world = World::new();
+        world.set_limit(TEA, Some(TEA_LIMIT));
         let mut orders = Vec::new();
         for step in &steps {
             if let Step::Later(seconds) = step {

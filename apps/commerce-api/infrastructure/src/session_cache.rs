@@ -29,7 +29,11 @@ impl CachedSessions {
 
     /// Before `store`.
     pub fn new(store: Arc<dyn SessionStore>) -> Self {
-        let cache = Cache::builder().max_capacity(Self::SESSIONS_MAX).time_to_live(Self::STALE_MAX).build();
+        Self::keeping(store, Self::STALE_MAX)
+    }
+
+    fn keeping(store: Arc<dyn SessionStore>, stale_max: Duration) -> Self {
+        let cache = Cache::builder().max_capacity(Self::SESSIONS_MAX).time_to_live(stale_max).build();
         // By age: the default policy may turn a newcomer away when it is full.
         let ended = Cache::builder()
             .max_capacity(Self::SESSIONS_MAX)
@@ -144,6 +148,51 @@ mod tests {
         assert_eq!(cached.find(HASH, NOW).await.unwrap(), None);
         assert_eq!(store.answer.available_permits(), 1, "the store is not asked for what ended");
         assert!(!cached.cache.contains_key(&HASH));
+    }
+
+    /// Sessions that are there until they are ended.
+    #[derive(Default)]
+    struct Shared(std::sync::atomic::AtomicBool);
+
+    #[async_trait]
+    impl SessionStore for Shared {
+        async fn open(&self, _: NewSession) -> Result<(), StorageError> {
+            Ok(())
+        }
+
+        async fn find(&self, _: TokenHash, _: Timestamp) -> Result<Option<SessionOwner>, StorageError> {
+            let expires_at = Timestamp::from_micros(i64::MAX);
+            let owner = SessionOwner { user: UserId(1), role: Role::Customer, expires_at, touched_at: NOW };
+            Ok((!self.0.load(std::sync::atomic::Ordering::SeqCst)).then_some(owner))
+        }
+
+        async fn touch(&self, _: &[SessionTouch]) -> Result<(), StorageError> {
+            Ok(())
+        }
+
+        async fn end(&self, _: TokenHash) -> Result<(), StorageError> {
+            self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_ended_on_another_node_is_over_here_once_the_cache_has_forgotten_it() {
+        assert_eq!(CachedSessions::STALE_MAX, Duration::from_secs(5), "as documented");
+        let store = Arc::new(Shared::default());
+        let stale_max = Duration::from_millis(100);
+        let nodes = [(); 2].map(|()| CachedSessions::keeping(store.clone(), stale_max));
+        for node in &nodes {
+            assert!(node.find(HASH, NOW).await.unwrap().is_some());
+        }
+        nodes[0].end(HASH).await.unwrap();
+        assert!(nodes[0].find(HASH, NOW).await.unwrap().is_none(), "at once where it was ended");
+        // Asked again and again, it is not kept alive by being asked for.
+        let give_up_at = tokio::time::Instant::now() + Duration::from_secs(30);
+        while nodes[1].find(HASH, NOW).await.unwrap().is_some() {
+            assert!(tokio::time::Instant::now() < give_up_at, "still served");
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

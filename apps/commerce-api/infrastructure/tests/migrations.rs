@@ -216,3 +216,26 @@ async fn checks_between_columns_refuse() {
     try_insert(&db, "coupons", &unlimited, Some(("issued_count", 1))).await.unwrap();
     db.close().await;
 }
+
+#[tokio::test]
+async fn lines_of_before_there_were_purchase_limits_get_their_customer() {
+    let Empty { db, _dir } = empty().await;
+    let new = MIGRATIONS.iter().position(|step| step.name == "products_purchase_limit").unwrap();
+    commerce_database::migrate(&db, &MIGRATIONS[..new], NOW.as_micros()).await.unwrap();
+    let order = "INSERT INTO orders (id, user_id, status, items_total, discount, total, points_part, card_part, \
+                 points_earned, event_seq, created_at, updated_at) VALUES (?, 7, 'PAID', 2, 0, 2, 2, 0, 0, 0, 0, 0)";
+    let line = "INSERT INTO order_lines (order_id, product_id, name, unit_price, quantity) VALUES (?, 3, 'tea', 1, 2)";
+    let tx = db.begin_write("test").await.unwrap();
+    for sql in [order, line] {
+        let statement = Template::new(sql).statement(db.dialect(), [vec![1_u8; 16].into()]);
+        tx.execute_raw(statement).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    migrate(&db, NOW).await.unwrap();
+    let lines = rows(&db, "SELECT user_id, quantity FROM order_lines").await;
+    assert_eq!(
+        lines.iter().map(|row| (int(row, "user_id"), int(row, "quantity"))).collect::<Vec<_>>(),
+        [(7, 2)]
+    );
+    db.close().await;
+}

@@ -93,6 +93,7 @@ pub fn catalogue(first: usize, count: usize) -> (Vec<NewBrand>, Vec<(usize, NewP
             price: Money::new(price + step * 500).unwrap_or_default(),
             stock: 100_000,
             status: ProductStatus::OnSale,
+            purchase_limit: None,
         };
         (brand, product)
     });

@@ -8,7 +8,6 @@ mod health;
 mod platform;
 mod reconcile;
 mod running;
-mod serve;
 mod wiring;
 
 pub use error::StartError;

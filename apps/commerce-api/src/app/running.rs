@@ -13,7 +13,7 @@ use commerce_api_infrastructure::gateway::{HttpGateway, describe_gateway_metrics
 use commerce_api_infrastructure::product_cache::describe_cache_metrics;
 use commerce_bus::EventBus;
 use commerce_database::Database;
-use commerce_http::server::listen;
+use commerce_http::server::{ConnectionLimits, listen, serve_within};
 use commerce_telemetry::{Readiness, metrics};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,7 +21,6 @@ use tokio::task::JoinHandle;
 use super::background::{self, Background};
 use super::error::StartError;
 use super::platform::Platform;
-use super::serve::{ConnectionLimits, serve};
 use super::wiring::{self, Desks};
 use crate::config::Config;
 use crate::interfaces::describe_callback_metrics;
@@ -91,12 +90,14 @@ impl Running {
         let readiness = Readiness::default();
         let requested = Signal::default();
         let asked = (views.clone(), requested.clone());
-        let facades = wiring::facades(&platform, config, desks.clone(), gateway.clone(), asked);
+        let gateway_and_breakers = (gateway.clone(), breakers.clone());
+        let facades = wiring::facades(&platform, config, desks.clone(), gateway_and_breakers, asked);
         let warming = background::warming(facades.details.clone());
         let router = wiring::router(&platform, config, facades, (metrics, breakers), readiness.clone())?;
         let connections = ConnectionLimits {
             connections_max: config.limits.connections_max,
             head_timeout: config.head_timeout(),
+            answer_timeout: config.answer_timeout(),
         };
         let (stop, stopping) = watch::channel(false);
         let scheduler = wiring::scheduler(&platform, desks.orders.clone(), views);
@@ -104,7 +105,7 @@ impl Running {
         let nightly = background::nightly(&platform, config, &desks, gateway.clone(), requested);
         let relay = bus.map(|bus| background::relay(&platform, config, &desks, bus));
         let dispatcher = background::dispatcher(&platform, config, &desks, gateway, longest_call);
-        let server = tokio::spawn(serve(listener, router, connections, stopping));
+        let server = tokio::spawn(serve_within(listener, router, connections, stopping));
         let database = platform.database;
         Ok(Self {
             api_addr,

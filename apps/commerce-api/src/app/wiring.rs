@@ -9,9 +9,12 @@ use commerce_api_application::ports::PaymentGateway;
 use commerce_api_application::reconciliation::{Reconciler, Reconciliations};
 use commerce_api_application::schedule::Scheduler;
 use commerce_api_application::{
-    Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ProductDetails, Rankings, ViewCounter,
+    Admin, Breakers, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ProductDetails, Rankings,
+    ViewCounter,
 };
+use commerce_api_infrastructure::gateway::RegistryBreakers;
 use commerce_api_infrastructure::runtime::fill_random;
+use commerce_api_infrastructure::sql::SqlAuditTrail;
 use commerce_http::EntropySource;
 use commerce_http::limit::RateLimits;
 use commerce_resilience::BreakerRegistry;
@@ -60,7 +63,7 @@ pub(super) fn facades(
     platform: &Platform,
     config: &Config,
     Desks { orders: desk, likes }: Desks,
-    gateway: Arc<dyn PaymentGateway>,
+    (gateway, breakers): (Arc<dyn PaymentGateway>, BreakerRegistry),
     (views, requested): (Arc<ViewCounter>, Signal),
 ) -> Facades {
     let (ids, clock) = (|| platform.ids.clone(), || platform.clock.clone());
@@ -70,6 +73,12 @@ pub(super) fn facades(
     let rankings = Rankings::new(platform.boards.clone(), platform.catalogue.clone(), clock());
     Facades {
         accounts: platform.accounts.clone(),
+        breakers: Breakers::new(
+            Arc::new(RegistryBreakers::new(breakers)),
+            Arc::new(SqlAuditTrail::new(platform.database.clone())),
+            ids(),
+            clock(),
+        ),
         admin: Admin::new(platform.users.clone(), platform.tokens.clone(), ids(), clock(), config.is_demo()),
         callbacks: Callbacks::new(
             desk.clone(),

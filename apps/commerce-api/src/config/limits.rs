@@ -46,6 +46,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// How long a connection may take to send the head of a request, in milliseconds.
     pub head_timeout_ms: u64,
+    /// How long a caller may take nothing of an answer, in milliseconds.
+    pub answer_timeout_ms: u64,
 }
 
 /// `cors`: pages of other origins.
@@ -75,6 +77,7 @@ impl Default for Limits {
             trusted_proxies: Vec::new(),
             connections_max: 8_192,
             head_timeout_ms: 30_000,
+            answer_timeout_ms: 30_000,
         }
     }
 }
@@ -110,6 +113,11 @@ impl Config {
     /// How long a connection may take to send the head of a request.
     pub const fn head_timeout(&self) -> Duration {
         Duration::from_millis(self.limits.head_timeout_ms)
+    }
+
+    /// How long a caller may take nothing of an answer.
+    pub const fn answer_timeout(&self) -> Duration {
+        Duration::from_millis(self.limits.answer_timeout_ms)
     }
 
     /// Origins whose pages may call the API.

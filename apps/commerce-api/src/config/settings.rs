@@ -45,6 +45,7 @@ const ALL: &[Setting] = &[
     setting("limits.trusted_proxies", Rule::List(is_network, NETWORK)),
     setting("limits.connections_max", Rule::Whole(1, 1_000_000, " connections")),
     setting("limits.head_timeout_ms", Rule::Whole(100, 600_000, " milliseconds")),
+    setting("limits.answer_timeout_ms", Rule::Whole(100, 600_000, " milliseconds")),
     setting(
         "cors.origins",
         Rule::List(is_origin, "an origin such as https://shop.example.com, without a path"),

@@ -81,6 +81,7 @@ fn bad_values_are_refused_with_key_value_source_and_what_is_allowed() {
             "a network such as",
         ),
         ("LIMITS__HEAD_TIMEOUT_MS", "1", "is 1", "from 100 to 600000 milliseconds"),
+        ("LIMITS__ANSWER_TIMEOUT_MS", "600001", "is 600001", "from 100 to 600000 milliseconds"),
         ("CORS__ORIGINS", "*", "`cors.origins` is [\"*\"]", "an origin such as"),
         ("CORS__ORIGINS", "https://shop.example.com/", "is [\"https", "without a path"),
         ("LOG__FORMAT", "xml", "`log.format` is \"xml\"", "plain or json"),

@@ -21,8 +21,8 @@ use commerce_api_application::payments::{Callbacks, Payments};
 use commerce_api_application::ports::Clock;
 use commerce_api_application::reconciliation::Reconciliations;
 use commerce_api_application::{
-    Accounts, Admin, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ProductDetails, Rankings,
-    ViewCounter,
+    Accounts, Admin, Breakers, Catalogue, Coupons, Idempotency, Likes, Orders, Points, ProductDetails,
+    Rankings, ViewCounter,
 };
 use commerce_http::extract::BODY_BYTES_MAX;
 use commerce_http::limit::{limit_addresses, limit_users};
@@ -45,6 +45,8 @@ pub struct Facades {
     pub accounts: Accounts,
     /// What administrators do.
     pub admin: Admin,
+    /// Circuit breakers of this node.
+    pub breakers: Breakers,
     /// What the gateway tells by itself.
     pub callbacks: Callbacks,
     /// Checks that the gateway tells it; none where the gateway does not sign.

@@ -32,6 +32,9 @@ pub fn problem(refusal: &Refusal, names: Names) -> Problem {
         Refusal::ProductNotFound(_) => (names.absent(), "PRODUCT_NOT_FOUND", "The product does not exist"),
         Refusal::ProductNotOnSale(_) => (CONFLICT, "PRODUCT_NOT_ON_SALE", "The product is not on sale"),
         Refusal::OutOfStock { .. } => (CONFLICT, "OUT_OF_STOCK", "There are not enough pieces"),
+        Refusal::PurchaseLimitExceeded { .. } => {
+            (REFUSED, "PURCHASE_LIMIT_EXCEEDED", "More pieces than one customer may buy")
+        }
         Refusal::InsufficientPoints { .. } => (REFUSED, "INSUFFICIENT_POINTS", "There are not enough points"),
         Refusal::PaymentMismatch(_) => (REFUSED, "PAYMENT_MISMATCH", "The payment does not fit the total"),
         Refusal::PriceChanged { .. } => (CONFLICT, "PRICE_CHANGED", "The total is another one now"),
@@ -80,6 +83,11 @@ fn with_facts(refusal: &Refusal, problem: Problem) -> Problem {
         Refusal::OutOfStock { product, available, requested } => problem
             .extra("productId", product.0)
             .extra("available", *available)
+            .extra("requested", *requested),
+        Refusal::PurchaseLimitExceeded { product, limit, left, requested } => problem
+            .extra("productId", product.0)
+            .extra("limit", *limit)
+            .extra("left", *left)
             .extra("requested", *requested),
         Refusal::InsufficientPoints { required, balance } => {
             problem.extra("required", required.won()).extra("balance", balance.won())

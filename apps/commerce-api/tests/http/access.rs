@@ -7,9 +7,9 @@ use crate::document::{document, operations};
 use crate::support::{Call, Callback, Mode, Reply, Shop, User, order_of};
 
 /// What there is to ask for.
-struct World {
-    shop: Shop,
-    admin: User,
+pub struct World {
+    pub shop: Shop,
+    pub admin: User,
     customer: User,
     brand: i64,
     product: i64,
@@ -24,7 +24,7 @@ struct World {
 }
 
 impl World {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let shop = Shop::open().await;
         let admin = shop.admin().await;
         let customer = shop.customer("customer", 100_000).await;
@@ -47,7 +47,7 @@ impl World {
     }
 
     /// A request of the operation that is good in everything but perhaps the caller.
-    async fn request(&self, method: &str, path: &str, operation: &str, who: &str) -> Call {
+    pub async fn request(&self, method: &str, path: &str, operation: &str, who: &str) -> Call {
         let id = match path.split('/').nth(3).unwrap() {
             "brands" => self.brand.to_string(),
             "products" | "rankings" => self.product.to_string(),
@@ -59,7 +59,8 @@ impl World {
             "admin" if path.contains("/payments/") => self.sent.clone(),
             _ => self.customer.id.to_string(),
         };
-        let call = self.shop.call(method, &path.replace("{id}", &id)).new_key();
+        let call =
+            self.shop.call(method, &path.replace("{id}", &id).replace("{name}", "gateway-query")).new_key();
         if operation == "paymentCallback" {
             return Callback::of(&self.sent, 1_000).signed_by(call);
         }
@@ -73,7 +74,7 @@ impl World {
         }
     }
 
-    fn body(&self, operation: &str, who: &str) -> Option<Value> {
+    pub fn body(&self, operation: &str, who: &str) -> Option<Value> {
         Some(match operation {
             "signUp" => json!({
                 "loginId": format!("new-{who}"), "email": format!("new-{who}@example.com"),
@@ -100,6 +101,7 @@ impl World {
             }),
             "reconcileDay" => json!({"date": "20270114"}),
             "resolveReconciliationFinding" => json!({"reason": "the gateway mended its books"}),
+            "switchBreaker" => json!({"action": "RESET", "reason": "the gateway is back"}),
             "refundPayment" => json!({"reason": "the tea was stale"}),
             "makeDemoBuyers" => json!({"count": 1}),
             _ => return None,

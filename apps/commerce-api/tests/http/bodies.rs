@@ -38,7 +38,7 @@ async fn an_array_is_no_object() {
             asked += 1;
         }
     }
-    assert_eq!(asked, 4 * 16);
+    assert_eq!(asked, 4 * 17);
 }
 
 async fn stocked() -> (Shop, User, i64) {

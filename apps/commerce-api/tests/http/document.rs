@@ -27,6 +27,7 @@ pub fn path_with(path: &str, operation: &Value, number: i64) -> String {
     let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     let by_uuid = parameters.iter().any(|one| one["in"] == "path" && one["schema"]["format"] == "uuid");
     let number = number.to_string();
+    let path = path.replace("{name}", "gateway-query");
     path.replace("{id}", if by_uuid { "0190163d-8694-739b-aea5-966c26f8ad91" } else { &number })
 }
 

@@ -3,17 +3,21 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
+mod admin_breakers;
 mod admin_payments;
 mod bad_input;
 mod bodies;
 mod cache;
 mod callbacks;
 mod document;
+mod injection;
 mod keys;
 mod limits;
+mod log_in;
 mod operator;
 mod pages;
 mod parameters;
+mod purchase_limit;
 mod rankings;
 mod reconciliations;
 mod shapes;

@@ -5,6 +5,7 @@
 
 mod callbacks;
 mod held;
+mod operator;
 mod settling;
 mod support;
 mod warming;

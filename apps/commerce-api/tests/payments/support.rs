@@ -141,6 +141,22 @@ impl World {
         json_of(call.json(body).send().await.unwrap(), status).await
     }
 
+    pub async fn admin(&self) -> Buyer {
+        self.log_in(demo::ADMIN).await
+    }
+
+    /// Ends the session; the status of the answer.
+    pub async fn log_out(&self, buyer: &Buyer) -> u16 {
+        let call = self.client.delete(self.api("/api/v1/sessions/current")).bearer_auth(&buyer.token);
+        call.send().await.unwrap().status().as_u16()
+    }
+
+    /// The status that this buyer gets.
+    pub async fn status(&self, buyer: &Buyer, path: &str) -> u16 {
+        let call = self.client.get(self.api(path)).bearer_auth(&buyer.token);
+        call.send().await.unwrap().status().as_u16()
+    }
+
     pub async fn get(&self, buyer: &Buyer, path: &str) -> Value {
         let call = self.client.get(self.api(path)).bearer_auth(&buyer.token);
         json_of(call.send().await.unwrap(), 200).await
@@ -177,6 +193,20 @@ impl World {
                 return shown;
             }
             assert!(Instant::now() < give_up_at, "not {order_is} and {payment_is}: {shown}");
+            // tidy: sleep between two looks, each of which is bounded by the test's patience
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until what stands at `path` is as it must be.
+    pub async fn until_that(&self, buyer: &Buyer, path: &str, holds: impl Fn(&Value) -> bool) {
+        let give_up_at = Instant::now() + PATIENCE;
+        loop {
+            let shown = self.get(buyer, path).await;
+            if holds(&shown) {
+                return;
+            }
+            assert!(Instant::now() < give_up_at, "not yet: {shown}");
             // tidy: sleep between two looks, each of which is bounded by the test's patience
             sleep(Duration::from_millis(20)).await;
         }

@@ -143,6 +143,7 @@ const fn tells_of_gateway(kind: &CommandKind) -> bool {
 fn lock_for_place(request: &mut LockRequest, place: &PlaceOrder) {
     request.products.extend(place.lines.iter().map(|line| line.product));
     request.users.insert(place.user);
+    request.purchases.extend(place.lines.iter().map(|line| (place.user, line.product)));
     request.issued.extend(place.issued_coupon);
 }
 

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use commerce_api_domain::{OrderId, ProductId, Timestamp};
 
-use super::StorageError;
+use super::{AuditEntry, StorageError};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,4 +116,11 @@ pub trait AuditStore: Send + Sync + 'static {
         changed_since: Timestamp,
         paid_since: Timestamp,
     ) -> Result<EventFacts, StorageError>;
+}
+
+/// The log of what was done by hand, for what changes no row besides.
+#[async_trait]
+pub trait AuditTrail: Send + Sync + 'static {
+    /// Writes an entry, in a transaction of its own.
+    async fn record(&self, entry: AuditEntry) -> Result<(), StorageError>;
 }

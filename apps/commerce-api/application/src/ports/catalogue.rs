@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use commerce_api_domain::{
-    BrandId, IdSeed, Money, MovementId, ProductId, ProductStatus, StockMovement, Timestamp,
+    BrandId, IdSeed, Money, MovementId, ProductId, ProductStatus, Quantity, StockMovement, Timestamp,
 };
 
 use super::{AuditEntry, StorageError};
@@ -52,6 +52,8 @@ pub struct ProductView {
     pub view_count: i64,
     /// Whether it is sold.
     pub status: ProductStatus,
+    /// The most pieces that one customer may hold in live orders; none: any number.
+    pub purchase_limit: Option<Quantity>,
     /// Version of the catalogue fields; sales and likes never change it.
     pub version: i64,
     /// Since when it is in the catalogue.
@@ -88,6 +90,18 @@ pub struct NewProduct {
     pub stock: i64,
     /// Whether it is sold.
     pub status: ProductStatus,
+    /// The most pieces that one customer may hold in live orders; none: any number.
+    pub purchase_limit: Option<Quantity>,
+}
+
+/// What becomes of a product's purchase limit; orders placed before are not touched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PurchaseLimitChange {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It becomes this, or there is none any more.
+    Set(Option<Quantity>),
 }
 
 /// Catalogue fields to change; none leaves a field as it is.
@@ -103,6 +117,8 @@ pub struct ProductPatch {
     pub price: Option<Money>,
     /// Whether it is sold.
     pub status: Option<ProductStatus>,
+    /// How many one customer may buy.
+    pub purchase_limit: PurchaseLimitChange,
 }
 
 /// A change of a product.

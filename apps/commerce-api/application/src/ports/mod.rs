@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod breakers;
 mod cache;
 mod catalogue;
 mod coupons;
@@ -22,11 +23,14 @@ pub use accounts::{
     AccountStore, Credentials, LedgerPage, NewBuyer, NewSession, NewUser, Profile, SessionOwner,
     SessionStore, SessionTouch, Taken,
 };
-pub use audit::{AuditReport, AuditStore, Audited, EventFacts, Finding, FindingState, OrderEvents, Sold};
+pub use audit::{
+    AuditReport, AuditStore, AuditTrail, Audited, EventFacts, Finding, FindingState, OrderEvents, Sold,
+};
+pub use breakers::{BreakerSwitch, BreakerView, CircuitBreakers};
 pub use cache::{LIVE_MAX, LiveProduct, ProductCache, ProductSource};
 pub use catalogue::{
     Brand, CatalogueStore, NewBrand, NewProduct, ProductCounts, ProductPatch, ProductPosition, ProductQuery,
-    ProductSort, ProductUpdate, ProductView, UpdateRefused,
+    ProductSort, ProductUpdate, ProductView, PurchaseLimitChange, UpdateRefused,
 };
 pub use coupons::{CouponStore, CouponView, IssuedCouponView, NewCoupon};
 pub use error::{BoxError, CommitError, StorageError};

@@ -65,6 +65,9 @@ pub struct LockRequest {
     pub charging_users: BTreeSet<UserId>,
     /// Start of the business day.
     pub charges_since: Timestamp,
+    /// What is to be bought by whom: of the pairs whose product has a purchase limit, the pieces in live orders are
+    /// read, once the users are locked; parts of `users` and `products`.
+    pub purchases: BTreeSet<(UserId, ProductId)>,
     /// Idempotency keys to read, once their users are locked.
     pub keys: BTreeSet<IdempotencyScope>,
     /// Coupons to lock, for issues.

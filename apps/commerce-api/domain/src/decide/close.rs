@@ -73,11 +73,12 @@ fn cancel_paid(scratch: &mut Scratch<'_>, order: &mut Order) -> Result<(), Refus
     Ok(())
 }
 
-/// Gives back what was taken: stock, the points part and the coupon. It runs in the one move that leaves
+/// Gives back what was taken: stock, the customer's allowance, the points part and the coupon. It runs in the one move that leaves
 /// `PAYMENT_PENDING` or PAID, so it runs once; the ledger's unique (order, kind) holds that in storage.
 fn leave_live(scratch: &mut Scratch<'_>, order: &mut Order, to: OrderStatus) -> Result<(), Refusal> {
     for line in order.lines.iter() {
         stock::give_back(scratch, line.product, line.quantity)?;
+        scratch.add_purchased(order.user, line.product, -line.quantity.get());
     }
     if !order.payment.points_part.is_zero() {
         scratch.move_points(order.user, Some(order.id), LedgerKind::Refund, order.payment.points_part)?;

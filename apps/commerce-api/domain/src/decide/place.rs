@@ -12,7 +12,7 @@ use crate::{
 pub(super) fn place(scratch: &mut Scratch<'_>, place: &PlaceOrder) -> Result<Outcome, Refusal> {
     let (order_id, payment_id) = (OrderId(scratch.next_id()), PaymentId(scratch.next_id()));
     let balance = scratch.account(place.user)?.balance;
-    let lines = take_lines(scratch, &place.lines)?;
+    let lines = take_lines(scratch, place)?;
     let items_total = total_of(&lines)?;
     let discount = match place.issued_coupon {
         Some(issued) => discount_by(scratch, issued, place.user, items_total)?,
@@ -87,7 +87,8 @@ fn new_payment(id: PaymentId, order: OrderId, place: &PlaceOrder, split: &Split,
 }
 
 /// Merges lines of one product, takes their stock and keeps name and price of this moment.
-fn take_lines(scratch: &mut Scratch<'_>, requests: &[OrderLineRequest]) -> Result<Arc<[OrderLine]>, Refusal> {
+fn take_lines(scratch: &mut Scratch<'_>, place: &PlaceOrder) -> Result<Arc<[OrderLine]>, Refusal> {
+    let requests: &[OrderLineRequest] = &place.lines;
     if requests.is_empty() || requests.len() > scratch.rules.lines_max {
         return Err(Refusal::Inconsistent("an order has at least one line and not too many".into()));
     }
@@ -108,11 +109,34 @@ fn take_lines(scratch: &mut Scratch<'_>, requests: &[OrderLineRequest]) -> Resul
             if row.status != ProductStatus::OnSale {
                 return Err(Refusal::ProductNotOnSale(product));
             }
+            let limit = row.purchase_limit;
             let line = OrderLine { product, name: row.name.clone(), unit_price: row.price, quantity };
+            within_limit(scratch, place.user, &line, limit)?;
             stock::take(scratch, product, quantity)?;
             Ok(line)
         })
         .collect()
+}
+
+/// Counts the pieces of `line` against what one customer may hold in live orders.
+fn within_limit(
+    scratch: &mut Scratch<'_>,
+    user: UserId,
+    line: &OrderLine,
+    limit: Option<Quantity>,
+) -> Result<(), Refusal> {
+    let Some(limit) = limit.map(Quantity::get) else { return Ok(()) };
+    let (product, requested) = (line.product, line.quantity.get());
+    let held = scratch
+        .purchased(user, product)
+        .ok_or_else(|| Refusal::Inconsistent("purchases of a limited product were not read".into()))?;
+    // Below what is held already where the limit was lowered.
+    let left = (limit - held).max(0);
+    if requested > left {
+        return Err(Refusal::PurchaseLimitExceeded { product, limit, left, requested });
+    }
+    scratch.add_purchased(user, product, requested);
+    Ok(())
 }
 
 fn total_of(lines: &[OrderLine]) -> Result<Money, Refusal> {

@@ -33,6 +33,7 @@ impl World {
             price: won(price),
             stock,
             status,
+            purchase_limit: None,
             event_seq: 0,
         };
         for row in [
@@ -81,6 +82,16 @@ impl World {
     /// Past every deadline.
     pub fn much_later(&mut self) {
         self.now = self.now.plus(std::time::Duration::from_hours(1));
+    }
+
+    /// Limits what a customer may hold; what both customers hold is known from then on.
+    pub fn set_limit(&mut self, product: ProductId, limit: Option<i64>) {
+        let snapshot = &mut self.set.snapshot;
+        snapshot.products.get_mut(&product).unwrap().purchase_limit =
+            limit.map(|n| Quantity::new(n).unwrap());
+        for user in [USER, OTHER] {
+            snapshot.purchased.entry((user, product)).or_default();
+        }
     }
 
     pub fn order(&self, id: OrderId) -> &Order {

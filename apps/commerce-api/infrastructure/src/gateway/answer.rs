@@ -107,6 +107,7 @@ fn state(status: TransactionStatus, reason: Option<&str>) -> TransactionState {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use proptest::prelude::*;
     use reqwest::StatusCode;
 
     use super::*;
@@ -157,6 +158,78 @@ mod tests {
         ];
         for body in bad {
             assert!(matches!(read(200, &body), Err(Fault::Unknown(_))), "{body}");
+        }
+    }
+
+    /// A transaction that was captured, as the gateway shows it in full.
+    const CAPTURED: &str = r#"{"meta":{"result":"SUCCESS","errorCode":null,"message":null},"data":
+        {"transactionKey":"20260814:TR:9577c5","orderId":"0198f2a1","cardType":"KB","cardNo":"1234-****-****-1451",
+        "amount":5000,"status":"SUCCESS","reason":null}}"#;
+
+    fn read_whole(body: &[u8]) -> Result<GatewayTransaction, Fault> {
+        let answer = Answer { status: StatusCode::OK, body: Bytes::copy_from_slice(body) };
+        data(&answer).and_then(|found| transaction(&found, "20260814:TR:9577c5"))
+    }
+
+    #[test]
+    fn a_member_of_another_type_or_size_is_no_answer() {
+        assert_eq!(read_whole(CAPTURED.as_bytes()).unwrap().state, TransactionState::Captured);
+        let wrong = [
+            "null",
+            "true",
+            "[]",
+            "{}",
+            "1.5",
+            "5e3",
+            "-1e400",
+            "1e309",
+            "NaN",
+            "Infinity",
+            "99999999999999999999",
+            "\"NaN\"",
+            "\"\"",
+            "[\"SUCCESS\"]",
+            "0x10",
+            "\"\\ud800\"",
+        ];
+        let members = [
+            "\"SUCCESS\",\"errorCode\"",
+            "\"20260814:TR:9577c5\"",
+            "5000",
+            "\"SUCCESS\",\"reason\"",
+            "\"KB\"",
+        ];
+        for member in members {
+            let (value, rest) = member
+                .split_once(',')
+                .map_or((member, String::new()), |(value, rest)| (value, format!(",{rest}")));
+            for wrong in wrong {
+                let body = CAPTURED.replacen(&format!("{value}{rest}"), &format!("{wrong}{rest}"), 1);
+                assert_ne!(body, CAPTURED, "{member}");
+                let end = read_whole(body.as_bytes());
+                assert!(matches!(end, Err(Fault::Unknown(_))), "{wrong} for {member}: {end:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Bytes of any kind, and a good answer with some of its bytes replaced, cut out or repeated: it is no answer, or
+        /// one of the same transaction. What is not read is unknown, never refused.
+        #[test]
+        fn noise_is_unknown_and_never_another_transaction(
+            noise in prop::collection::vec(any::<u8>(), 0..300),
+            from: prop::sample::Index, length in 0_usize..40, with in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            prop_assert!(matches!(read_whole(&noise), Err(Fault::Unknown(_))));
+            let from = from.index(CAPTURED.len());
+            let to = (from + length).min(CAPTURED.len());
+            let changed = [&CAPTURED.as_bytes()[..from], &with, &CAPTURED.as_bytes()[to..]].concat();
+            match read_whole(&changed) {
+                Ok(found) => prop_assert_eq!(&*found.key, "20260814:TR:9577c5"),
+                Err(fault) => prop_assert!(matches!(fault, Fault::Unknown(_)), "{:?}", fault),
+            }
         }
     }
 

@@ -11,8 +11,10 @@ mod measured;
 mod options;
 mod pipelines;
 mod report;
+mod switches;
 mod transport;
 
 pub use client::HttpGateway;
 pub use measured::describe_gateway_metrics;
 pub use options::{BadGatewayUrl, GatewayBreaker, GatewayOptions, GatewaySetupError, gateway_url};
+pub use switches::RegistryBreakers;

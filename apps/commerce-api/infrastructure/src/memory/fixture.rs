@@ -115,6 +115,7 @@ impl Shop {
             issued_pairs: users.iter().map(|user| (*user, COUPON)).collect(),
             users,
             charges_since: Timestamp::from_micros(1),
+            purchases: BTreeSet::new(),
             keys: BTreeSet::new(),
             coupons: state.coupons.keys().copied().collect(),
             issued: state.issued.keys().copied().collect(),

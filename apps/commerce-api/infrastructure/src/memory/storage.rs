@@ -7,7 +7,7 @@ use commerce_api_application::ports::{
 };
 use commerce_api_domain::{
     Coupon, CouponPolicy, IssuedCoupon, LedgerEntry, LedgerId, LedgerKind, Like, Money, MovementId,
-    MovementKind, Order, OrderId, PaymentEventRecord, PaymentId, Product, ProductId, ProductStatus,
+    MovementKind, Order, OrderId, PaymentEventRecord, PaymentId, Product, ProductId, ProductStatus, Quantity,
     StockMovement, Timestamp, User, UserId,
 };
 use uuid::Uuid;
@@ -135,8 +135,16 @@ impl MemoryStorage {
     pub fn add_product(&self, name: &str, price: Money, stock: i64) -> ProductId {
         let mut tables = locked(&self.shared.tables);
         let id = ProductId(next_id(tables.products.committed().keys().next_back().map(|id| id.0)));
-        let status = ProductStatus::OnSale;
-        tables.products.put(id, Product { id, name: name.into(), price, stock, status, event_seq: 0 });
+        let product = Product {
+            id,
+            name: name.into(),
+            price,
+            stock,
+            status: ProductStatus::OnSale,
+            purchase_limit: None,
+            event_seq: 0,
+        };
+        tables.products.put(id, product);
         if stock > 0 {
             let movement = StockMovement {
                 id: MovementId(fixture_id(2, id.0)),
@@ -165,6 +173,15 @@ impl MemoryStorage {
         let mut tables = locked(&self.shared.tables);
         if let Some(product) = tables.products.get(&id).cloned() {
             tables.products.put(id, Product { status, ..product });
+        }
+        tables.commit();
+    }
+
+    /// Changes how many pieces one customer may buy.
+    pub fn set_purchase_limit(&self, id: ProductId, purchase_limit: Option<Quantity>) {
+        let mut tables = locked(&self.shared.tables);
+        if let Some(product) = tables.products.get(&id).cloned() {
+            tables.products.put(id, Product { purchase_limit, ..product });
         }
         tables.commit();
     }

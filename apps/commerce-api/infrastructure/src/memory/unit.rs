@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use commerce_api_application::ports::{
     CommitError, DeskChanges, LikeKey, LockRequest, Locked, LockedLikes, NewLikes, StorageError, UnitOfWork,
 };
-use commerce_api_domain::{LedgerId, Money, Timestamp, User, UserId};
+use commerce_api_domain::{LedgerId, Money, ProductId, Timestamp, User, UserId};
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
@@ -110,6 +110,13 @@ fn read(tables: &Tables, request: &LockRequest) -> Locked {
         let since = request.charging_users.contains(id).then_some(request.charges_since);
         snapshot.users.extend(user(tables, *id, since).map(|user| (*id, user)));
     }
+    for pair in &request.purchases {
+        let is_limited =
+            snapshot.products.get(&pair.1).is_some_and(|product| product.purchase_limit.is_some());
+        if is_limited {
+            snapshot.purchased.insert(*pair, purchased(tables, *pair));
+        }
+    }
     for scope in &request.keys {
         locked.answers.extend(tables.answers.get(scope).map(|kept| (scope.clone(), kept.stored.clone())));
     }
@@ -135,6 +142,14 @@ fn read(tables: &Tables, request: &LockRequest) -> Locked {
         snapshot.orders.insert(*id, order.clone());
     }
     locked
+}
+
+/// Pieces of a product in a customer's live orders.
+fn purchased(tables: &Tables, (user, product): (UserId, ProductId)) -> i64 {
+    let orders = tables.orders.committed().values();
+    let live = orders.filter(|order| order.user == user && order.status.is_live());
+    let lines = live.flat_map(|order| order.lines.iter());
+    lines.filter(|line| line.product == product).map(|line| line.quantity.get()).sum()
 }
 
 /// The account; with the sum of its charges where it is asked for since when.

@@ -70,6 +70,7 @@ fn view(id: ProductId, version: i64) -> ProductView {
         like_count: 0,
         view_count: 0,
         status: ProductStatus::OnSale,
+        purchase_limit: None,
         version,
         created_at: START,
         updated_at: START,

@@ -296,6 +296,17 @@ mod tests {
         assert_eq!(dummy.hash.unwrap().len(), Params::DEFAULT_OUTPUT_LEN);
     }
 
+    #[test]
+    fn a_hash_costs_what_owasp_recommends_at_least() {
+        let Argon2Cost { memory_kib, passes, lanes } = Argon2Cost::default();
+        assert_eq!((memory_kib, passes, lanes), (19_456, 2, 1));
+        assert_eq!(AT_ONCE, 2);
+        let hasher = Argon2Hasher::new(Argon2Cost::default()).unwrap();
+        let mut memory = blocks(hasher.argon2.params());
+        let text = hash(&hasher.argon2, &mut memory, "correct horse", &[7; 16]).unwrap();
+        assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
+    }
+
     #[tokio::test]
     async fn no_more_than_two_run_at_once() {
         let hasher = cheap();

@@ -72,6 +72,12 @@ impl<'a> Columns<'a> {
         money(what, self.take()?)
     }
 
+    /// A number of pieces, or none.
+    pub(crate) fn quantity(&mut self, what: &'static str) -> Result<Option<Quantity>, StorageError> {
+        let pieces = self.take::<Option<i64>>()?;
+        pieces.map(|pieces| Quantity::new(pieces).map_err(|_| undecodable(what, pieces))).transpose()
+    }
+
     pub(crate) fn time(&mut self) -> Result<Timestamp, StorageError> {
         Ok(Timestamp::from_micros(self.take()?))
     }

@@ -10,7 +10,7 @@ mod unit_of_work;
 pub use audit::SqlAudit;
 pub use schema::migrate;
 pub use stores::{
-    BOARDS_FILE, SqlAccounts, SqlBoards, SqlCallbacks, SqlCatalogue, SqlCoupons, SqlLeases, SqlLikes,
-    SqlMaintenance, SqlOrders, SqlOutbox, SqlPayments, SqlReconciliation, SqlSessions,
+    BOARDS_FILE, SqlAccounts, SqlAuditTrail, SqlBoards, SqlCallbacks, SqlCatalogue, SqlCoupons, SqlLeases,
+    SqlLikes, SqlMaintenance, SqlOrders, SqlOutbox, SqlPayments, SqlReconciliation, SqlSessions,
 };
 pub use unit_of_work::{SqlStorage, SqlUnitOfWork};

@@ -15,7 +15,7 @@ use commerce_api_infrastructure::sql::SqlAccounts;
 use commerce_database::{Database, Template};
 
 /// Submits all at once, each from a task of its own.
-async fn all_at_once(
+pub async fn all_at_once(
     desks: &[OrderDesk],
     submissions: Vec<Submission>,
 ) -> Vec<Result<DeskReply, SubmitError>> {

@@ -213,6 +213,19 @@ impl Shop {
         }
     }
 
+    /// Limits how many pieces of `product` one customer may hold.
+    pub async fn limit(&self, product: ProductId, limit: i64) {
+        match &self.backend {
+            Backend::Memory(memory) => {
+                memory.set_purchase_limit(product, Some(Quantity::new(limit).unwrap()));
+            }
+            Backend::Sqlite { database, .. } => {
+                let limited = "UPDATE products SET purchase_limit = ?1 WHERE id = ?2";
+                execute(database, limited, [limit.into(), product.0.into()]).await;
+            }
+        }
+    }
+
     /// A coupon of 1,000 won off anything.
     pub async fn coupon(&self, issue_limit: Option<i64>) -> CouponId {
         let valid_until = NOW.plus(Duration::from_hours(24));

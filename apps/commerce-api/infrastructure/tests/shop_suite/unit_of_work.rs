@@ -54,6 +54,12 @@ async fn a_command_costs_the_statements_that_are_documented() {
     let (canceled, _) = cost(&shop, &desk, Some(user), cancel(&by_points_order)).await;
     assert_eq!((placed, canceled), (3 + 9, 6 + 8));
 
+    let limited = shop.product(10_000, 100).await;
+    shop.limit(limited, 5).await;
+    let (placed, outcome) = cost(&shop, &desk, Some(user), by_points(user, limited, 1)).await;
+    let (canceled, _) = cost(&shop, &desk, Some(user), cancel(&order_of(outcome))).await;
+    assert_eq!((placed, canceled), (4 + 9, 6 + 8));
+
     let (issued, outcome) = cost(&shop, &desk, Some(user), CommandKind::IssueCoupon { coupon, user }).await;
     let Outcome::CouponIssued(in_hand, _) = outcome else { panic!("no coupon") };
     let CommandKind::Place(place) = by_points(user, product, 1) else { unreachable!() };

@@ -2,10 +2,10 @@
 
 use crate::support::*;
 use commerce_api_application::ports::{
-    CatalogueStore, NewBrand, ProductPatch, ProductPosition, ProductQuery, ProductSort, ProductUpdate,
-    ProductView, StorageError, UpdateRefused,
+    CatalogueStore, NewBrand, NewProduct, ProductPatch, ProductPosition, ProductQuery, ProductSort,
+    ProductUpdate, ProductView, PurchaseLimitChange, StorageError, UpdateRefused,
 };
-use commerce_api_domain::{BrandId, ProductId, ProductStatus};
+use commerce_api_domain::{BrandId, ProductId, ProductStatus, Quantity};
 
 #[tokio::test]
 async fn a_product_is_added_with_its_stock_as_a_receipt() {
@@ -95,6 +95,24 @@ async fn a_change_needs_the_version_that_was_seen_and_is_told() {
     assert_eq!(stores.catalogue.product(product.id).await.unwrap(), Some(changed));
     assert_eq!(stores.number("SELECT COUNT(*) FROM outbox").await, 1);
     assert_eq!(stores.number("SELECT COUNT(*) FROM audit_log").await, 4);
+}
+
+#[tokio::test]
+async fn a_purchase_limit_is_set_and_kept_and_removed() {
+    let stores = Stores::open().await;
+    let brand = stores.brand("Acme").await;
+    let product = stores.product(new_product("A", brand.id, "tea", 100, 5), NOW).await;
+    let limit = async |seen: &ProductView, purchase_limit| {
+        let patch = ProductPatch { purchase_limit, ..ProductPatch::default() };
+        stores.catalogue.update_product(change(&stores, seen, patch)).await.unwrap()
+    };
+    let two = Quantity::new(2).ok();
+    let set = limit(&product, PurchaseLimitChange::Set(two)).await;
+    let kept = limit(&set, PurchaseLimitChange::Keep).await;
+    let gone = limit(&kept, PurchaseLimitChange::Set(None)).await;
+    assert_eq!([set, kept, gone].map(|view| view.purchase_limit), [two, two, None]);
+    let limited = NewProduct { purchase_limit: two, ..new_product("B", brand.id, "tea", 100, 5) };
+    assert_eq!(stores.product(limited, NOW).await.purchase_limit, two);
 }
 
 async fn search(stores: &Stores, text: &str) -> Vec<String> {

@@ -115,5 +115,6 @@ pub fn new_product(code: &str, brand: BrandId, name: &str, price: i64, stock: i6
         price: won(price),
         stock,
         status: ProductStatus::OnSale,
+        purchase_limit: None,
     }
 }

@@ -7,7 +7,9 @@ mod text;
 mod time;
 
 pub use day::Day;
-pub use numbers::{BasisPoints, BuyerCount, Id, IssueLimit, Pieces, PositiveWon, StockCount, Won};
+pub use numbers::{
+    BasisPoints, BuyerCount, Id, IssueLimit, Pieces, PositiveWon, PurchaseLimit, StockCount, Won,
+};
 pub use text::{CardNumber, Code, Description, Name, Reason, SearchText, TransactionKey};
 pub use time::Time;
 

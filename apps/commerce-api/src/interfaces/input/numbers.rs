@@ -61,6 +61,10 @@ ranged!(
     StockCount, 0, Product::STOCK_MAX, example 100
 );
 ranged!(
+    /// The most pieces of a product that one customer may hold in orders that are paid or wait for payment.
+    PurchaseLimit, 1, Quantity::MAX, example 2
+);
+ranged!(
     /// How many coupons can be issued.
     IssueLimit, 1, 1_000_000_000, example 1_000
 );
@@ -112,6 +116,19 @@ macro_rules! money {
             }
         }
     };
+}
+
+impl PurchaseLimit {
+    /// The limit.
+    pub fn quantity(self) -> Option<Quantity> {
+        Quantity::new(self.get()).ok()
+    }
+}
+
+impl From<Quantity> for PurchaseLimit {
+    fn from(limit: Quantity) -> Self {
+        Self(limit.get())
+    }
 }
 
 money!(

@@ -1,6 +1,7 @@
 //! Version 1 of the API.
 
 mod admin;
+mod admin_breakers;
 mod admin_payments;
 mod brands;
 mod callback;
@@ -33,7 +34,7 @@ type Routes = OpenApiRouter<Shared>;
 
 /// Every route.
 pub fn router() -> Routes {
-    let parts: [fn() -> Routes; 16] = [
+    let parts: [fn() -> Routes; 17] = [
         users::routes,
         sessions::routes,
         points::routes,
@@ -49,6 +50,7 @@ pub fn router() -> Routes {
         admin::routes,
         admin_payments::routes,
         reconciliations::routes,
+        admin_breakers::routes,
         demo::routes,
     ];
     parts.into_iter().fold(Routes::with_openapi(docs::frame()), |all, part| all.merge(part()))

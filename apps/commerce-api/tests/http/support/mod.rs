@@ -19,24 +19,27 @@ use commerce_api_application::ports::{
 };
 use commerce_api_application::reconciliation::{Reconciler, Reconciliations};
 use commerce_api_application::{
-    AccountOptions, Accounts, Admin, Catalogue, Coupons, EvictingStorage, Idempotency, Likes, Orders, Points,
-    ProductDetails, Rankings, SignUp, ViewCounter,
+    AccountOptions, Accounts, Admin, Breakers, Catalogue, Coupons, EvictingStorage, Idempotency, Likes,
+    Orders, Points, ProductDetails, Rankings, SignUp, ViewCounter,
 };
 use commerce_api_domain::{
     CommandKind, Mismatch, MismatchKind, MoneyMovement, OrderId, PaymentCommand, ProposedAction, Role, Rules,
     TheirSide, Timestamp,
 };
+use commerce_api_infrastructure::gateway::RegistryBreakers;
 use commerce_api_infrastructure::product_cache::{InProcessProductCache, ProductCacheOptions};
 use commerce_api_infrastructure::runtime::{
     Argon2Cost, Argon2Hasher, HmacFingerprinter, ManualClock, SequenceIds,
 };
 use commerce_api_infrastructure::sql;
 use commerce_api_infrastructure::vault::AesCardCipher;
-use commerce_database::{Database, SqliteOptions};
+use commerce_database::{Database, Dialect, SqliteOptions, Template};
+use commerce_resilience::{BreakerOptions, BreakerRegistry};
 use commerce_telemetry::{
     ActuatorState, AnyOf, BuildInfo, HealthRegistry, LoopbackOr, Readiness, actuator, metrics,
 };
 use commerce_webhook::Secret;
+use sea_orm::{ConnectionTrait as _, QueryResult};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -90,6 +93,7 @@ pub struct Shop {
     pub reconciliation: Arc<dyn ReconciliationStore>,
     ids: Arc<dyn IdSource>,
     desk: OrderDesk,
+    database: Database,
     // Dropped last: the files are in use until then.
     directory: TempDir,
 }
@@ -135,7 +139,7 @@ impl Shop {
         let boards = SqliteOptions::new(directory.path().join(sql::BOARDS_FILE));
         let boards = Arc::new(sql::SqlBoards::of_file(boards));
         let parts = Parts {
-            database,
+            database: database.clone(),
             inbox: inbox_,
             boards,
             clock: clock.clone(),
@@ -161,6 +165,7 @@ impl Shop {
             reconciliation,
             ids: own_ids,
             desk,
+            database,
             directory,
         }
     }
@@ -307,6 +312,29 @@ impl Shop {
         ["shop.db", "shop.db-wal"].map(read).concat()
     }
 
+    /// How many rows these tables have.
+    pub async fn row_counts(&self, tables: &[&'static str]) -> Vec<i64> {
+        let mut counts = Vec::new();
+        for table in tables {
+            let sql = Template::new("SELECT COUNT(*) AS n FROM {table}").identifier("table", table);
+            let row = self.database.reader().query_one_raw(sql.statement(Dialect::Sqlite, [])).await;
+            counts.push(row.unwrap().unwrap().try_get("", "n").unwrap());
+        }
+        counts
+    }
+
+    /// What was done by hand, of one action and in order: who, to what, how.
+    pub async fn audit_log(&self, action: &'static str) -> Vec<(String, String, Value)> {
+        let sql = Template::new("SELECT actor, target, detail FROM audit_log WHERE action = ? ORDER BY id");
+        let rows = self.database.reader().query_all_raw(sql.statement(Dialect::Sqlite, [action.into()]));
+        let text = |row: &QueryResult, column| row.try_get::<String>("", column).unwrap();
+        let entry = |row: &QueryResult| {
+            let detail = serde_json::from_str(&text(row, "detail")).unwrap();
+            (text(row, "actor"), text(row, "target"), detail)
+        };
+        rows.await.unwrap().iter().map(entry).collect()
+    }
+
     pub fn get(&self, path: &str) -> Call {
         self.call("GET", path)
     }
@@ -330,6 +358,15 @@ fn operator(accounts: &Accounts) -> Router {
     let health = HealthRegistry::new(Readiness::default());
     let guard = AnyOf(vec![Arc::new(LoopbackOr::new(None)), Arc::new(AdminSession(accounts.clone()))]);
     actuator::router(ActuatorState::new(info, health, metrics::install().unwrap(), Arc::new(guard)))
+}
+
+/// Breakers as the gateway's client has them; nothing calls through them.
+fn breakers() -> BreakerRegistry {
+    let registry = BreakerRegistry::default();
+    for name in ["gateway-charge", "gateway-query", "gateway-refund"] {
+        registry.register(name, BreakerOptions::default()).unwrap();
+    }
+    registry
 }
 
 struct Parts {
@@ -374,6 +411,12 @@ fn facades(parts: &Parts, desk: OrderDesk, likes: LikeDesk, views: Arc<ViewCount
         reconciliations: Reconciliations::new(reconciler, Signal::default()),
         stuck_after: STUCK_AFTER,
         clock: clock(),
+        breakers: Breakers::new(
+            Arc::new(RegistryBreakers::new(breakers())),
+            Arc::new(sql::SqlAuditTrail::new(database())),
+            ids(),
+            clock(),
+        ),
         admin: Admin::new(users.clone(), tokens, ids(), clock(), mode.demo),
         catalogue: Catalogue::new(parts.catalogue.clone(), desk.clone(), ids(), clock())
             .evicting(parts.products.clone()),

@@ -2,7 +2,9 @@
 
 use commerce_database::Dialect;
 
-use super::columns::{auto_id, count, create, flag, int, long_text, optional, primary, table, text, uuid};
+use super::columns::{
+    add_column, auto_id, count, create, flag, int, long_text, optional, primary, table, text, uuid,
+};
 
 pub(super) fn brands(dialect: Dialect) -> String {
     let mut brands = table("brands");
@@ -33,6 +35,11 @@ pub(super) fn products(dialect: Dialect) -> String {
         .col(int("created_at"))
         .col(int("updated_at"));
     create(dialect, &mut products)
+}
+
+/// The most pieces that one customer may hold in live orders.
+pub(super) fn products_purchase_limit(dialect: Dialect) -> String {
+    add_column(dialect, "products", optional(count("purchase_limit")))
 }
 
 pub(super) fn product_views(dialect: Dialect) -> String {

@@ -1,4 +1,4 @@
-//! The OLTP schema as forward-only steps, one DDL statement each.
+//! The OLTP schema as forward-only steps, one statement each.
 //!
 //! Times (`*_at`, `at`) are microseconds since the epoch in UTC, money is whole won, ids that clients or events carry
 //! are UUIDs of 16 bytes, ids of users, products, brands and coupons are given by the database. Every balance and
@@ -150,6 +150,13 @@ pub const MIGRATIONS: &[Step] = &[
         index(d, "idx_refunds_gateway_key", "refunds", &[("gateway_key", Asc)])
     }),
     step(64, "idx_refunds_settled", |d| index(d, "idx_refunds_settled", "refunds", &[("settled_at", Asc)])),
+    step(65, "products_purchase_limit", catalogue::products_purchase_limit),
+    step(66, "order_lines_user", orders::order_lines_user),
+    step(67, "order_lines_user_of_old_lines", orders::user_of_old_lines),
+    step(68, "idx_order_lines_product_user", |d| {
+        index(d, "idx_order_lines_product_user", "order_lines", &[("product_id", Asc), ("user_id", Asc)])
+    }),
+    step(69, "idx_order_lines_product_dropped", orders::drop_index_by_product),
 ];
 
 /// Brings the database to the schema of this code; does nothing where it is there already.

@@ -3,7 +3,7 @@
 use commerce_database::Dialect;
 use sea_orm::sea_query::{Expr, ExprTrait};
 
-use super::columns::{count, create, int, optional, primary, table, text, uuid};
+use super::columns::{add_column, count, create, int, optional, primary, table, text, uuid};
 
 pub(super) fn orders(dialect: Dialect) -> String {
     let mut orders = table("orders");
@@ -39,4 +39,24 @@ pub(super) fn order_lines(dialect: Dialect) -> String {
         .col(int("quantity").check(Expr::col("quantity").gt(0)).take())
         .primary_key(&mut primary(&["order_id", "product_id"]));
     create(dialect, &mut lines)
+}
+
+/// Whose order it is a line of, so that an index finds what a customer bought of a product.
+pub(super) fn order_lines_user(dialect: Dialect) -> String {
+    add_column(dialect, "order_lines", optional(int("user_id")))
+}
+
+pub(super) fn user_of_old_lines(_: Dialect) -> String {
+    "UPDATE order_lines SET user_id = (SELECT o.user_id FROM orders o WHERE o.id = order_lines.order_id) \
+     WHERE user_id IS NULL"
+        .to_owned()
+}
+
+/// The index by product and user begins with the same column.
+pub(super) fn drop_index_by_product(dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Sqlite => "DROP INDEX idx_order_lines_product",
+        Dialect::MySql => "DROP INDEX idx_order_lines_product ON order_lines",
+    }
+    .to_owned()
 }

@@ -4,6 +4,7 @@
 //! read next follows from the last row seen, so a row that is added or removed in between disturbs nothing.
 
 mod accounts;
+mod audit_trail;
 mod boards;
 mod buyers;
 mod callbacks;
@@ -24,6 +25,7 @@ mod seed;
 mod sessions;
 
 pub use accounts::SqlAccounts;
+pub use audit_trail::SqlAuditTrail;
 pub use boards::{BOARDS_FILE, SqlBoards};
 pub use callbacks::SqlCallbacks;
 pub use catalogue::SqlCatalogue;

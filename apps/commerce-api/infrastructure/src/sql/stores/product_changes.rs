@@ -2,11 +2,12 @@
 
 use commerce_api_application::desk::outbox_record;
 use commerce_api_application::ports::{
-    AuditEntry, NewProduct, ProductPatch, ProductUpdate, ProductView, StorageError, UpdateRefused,
+    AuditEntry, NewProduct, ProductPatch, ProductUpdate, ProductView, PurchaseLimitChange, StorageError,
+    UpdateRefused,
 };
 use commerce_api_domain::{
     Aggregate, BrandId, DomainEvent, EventId, EventKind, IdSeed, MovementKind, Product, ProductId,
-    ProductStatus, Timestamp,
+    ProductStatus, Quantity, Timestamp,
 };
 use commerce_database::{Column, Insert, Lock, RowSet, Select, Update, WriteTransaction, execute_exact};
 use sea_orm::ConnectionTrait;
@@ -31,6 +32,7 @@ pub(super) const PRODUCT: Insert = Insert {
         Column::int("like_count"),
         Column::int("event_seq"),
         Column::text("status"),
+        Column::int("purchase_limit"),
         Column::int("version"),
         Column::int("created_at"),
         Column::int("updated_at"),
@@ -51,7 +53,17 @@ pub(super) const MOVEMENT: Insert = Insert {
 
 const LOCKED: Select = Select {
     table: "products",
-    columns: &["name", "description", "brand_id", "price", "status", "version", "event_seq", "stock"],
+    columns: &[
+        "name",
+        "description",
+        "brand_id",
+        "price",
+        "status",
+        "purchase_limit",
+        "version",
+        "event_seq",
+        "stock",
+    ],
     keys: &[Column::int("id")],
     order: &[],
 };
@@ -67,6 +79,7 @@ const CHANGED: Update = Update {
         Column::int("brand_id"),
         Column::int("price"),
         Column::text("status"),
+        Column::int("purchase_limit"),
         Column::int("version"),
         Column::int("event_seq"),
         Column::int("updated_at"),
@@ -80,6 +93,7 @@ const CHANGED: Update = Update {
         "brand_id",
         "price",
         "status",
+        "purchase_limit",
         "version",
         "event_seq",
         "updated_at",
@@ -100,6 +114,7 @@ pub(super) fn push_product(rows: &mut RowSet, product: &NewProduct, brand: Brand
         0_i64.into(),
         0_i64.into(),
         product.status.name().into(),
+        product.purchase_limit.map(Quantity::get).into(),
         1_i64.into(),
         at.as_micros().into(),
         at.as_micros().into(),
@@ -165,6 +180,7 @@ struct Current {
     brand: BrandId,
     price: i64,
     status: ProductStatus,
+    purchase_limit: Option<Quantity>,
     version: i64,
     event_seq: i64,
     stock: i64,
@@ -177,6 +193,7 @@ fn current(row: &mut Columns<'_>) -> Result<Current, StorageError> {
         brand: BrandId(row.take()?),
         price: row.take()?,
         status: row.named("product status", ProductStatus::parse)?,
+        purchase_limit: row.quantity("purchase limit")?,
         version: row.take()?,
         event_seq: row.take()?,
         stock: row.take()?,
@@ -192,6 +209,10 @@ impl Current {
             brand: patch.brand.unwrap_or(self.brand),
             price: patch.price.map_or(self.price, commerce_api_domain::Money::won),
             status: patch.status.unwrap_or(self.status),
+            purchase_limit: match patch.purchase_limit {
+                PurchaseLimitChange::Keep => self.purchase_limit,
+                PurchaseLimitChange::Set(limit) => limit,
+            },
             version: self.version + 1,
             event_seq: self.event_seq + 1,
             stock: self.stock,
@@ -222,6 +243,7 @@ pub(super) async fn update(
         after.brand.0.into(),
         after.price.into(),
         after.status.name().into(),
+        after.purchase_limit.map(Quantity::get).into(),
         after.version.into(),
         after.event_seq.into(),
         update.at.as_micros().into(),

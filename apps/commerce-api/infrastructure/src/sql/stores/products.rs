@@ -17,7 +17,7 @@ pub(super) fn views() -> SelectStatement {
     select(&mut statement, "b", &["name"]);
     select(&mut statement, "p", &["price", "stock", "like_count"]);
     statement.expr(view_count());
-    select(&mut statement, "p", &["status", "version", "created_at", "updated_at"]);
+    select(&mut statement, "p", &["status", "purchase_limit", "version", "created_at", "updated_at"]);
     statement.from_as("products", "p").join_as(
         JoinType::InnerJoin,
         "brands",
@@ -68,6 +68,7 @@ pub(super) fn view(row: &mut Columns<'_>) -> Result<ProductView, StorageError> {
         like_count: row.take()?,
         view_count: row.take()?,
         status: row.named("product status", ProductStatus::parse)?,
+        purchase_limit: row.quantity("purchase limit")?,
         version: row.take()?,
         created_at: row.time()?,
         updated_at: row.time()?,

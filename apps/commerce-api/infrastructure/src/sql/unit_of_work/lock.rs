@@ -22,7 +22,7 @@ use crate::sql::decode::{Columns, PAYMENT_COLUMNS, POLICY_COLUMNS, undecodable};
 
 pub(super) const PRODUCTS: Select = Select {
     table: "products",
-    columns: &["id", "name", "price", "stock", "status", "event_seq"],
+    columns: &["id", "name", "price", "stock", "status", "purchase_limit", "event_seq"],
     keys: &[Column::int("id")],
     order: &[],
 };
@@ -116,6 +116,7 @@ pub(super) async fn lock(tx: &WriteTransaction, request: &LockRequest) -> Result
         users: users(tx, request).await?,
         ..Snapshot::default()
     };
+    snapshot.purchased = purchased(tx, &request.purchases, &snapshot.products).await?;
     let answers = answers(tx, &request.keys).await?;
     snapshot.coupons = coupons(tx, &request.coupons).await?;
     snapshot.issued = issued(tx, &request.issued).await?;
@@ -149,6 +150,7 @@ async fn products(
             price: row.money("price")?,
             stock: row.take()?,
             status: row.named("product status", ProductStatus::parse)?,
+            purchase_limit: row.quantity("purchase limit")?,
             event_seq: row.take()?,
         };
         Ok((id, product))
@@ -203,6 +205,52 @@ pub(super) fn charges(dialect: Dialect, users: &BTreeSet<UserId>, since: Timesta
     let users: Vec<i64> = users.iter().map(|user| user.0).collect();
     let json = serde_json::Value::from(users).to_string();
     sql.statement(dialect, [first.into(), since.as_micros().into(), json.into()])
+}
+
+/// Pieces in live orders of those pairs of `wanted` whose product has a purchase limit. Read without a lock of their
+/// own: whoever makes an order live holds the lock of its user.
+async fn purchased(
+    tx: &WriteTransaction,
+    wanted: &BTreeSet<(UserId, ProductId)>,
+    products: &BTreeMap<ProductId, Product>,
+) -> Result<BTreeMap<(UserId, ProductId), i64>, StorageError> {
+    let is_limited =
+        |product| products.get(product).is_some_and(|row: &Product| row.purchase_limit.is_some());
+    let mut purchased: BTreeMap<(UserId, ProductId), i64> =
+        wanted.iter().filter(|(_, product)| is_limited(product)).map(|pair| (*pair, 0)).collect();
+    if purchased.is_empty() {
+        return Ok(purchased);
+    }
+    for row in query(tx, purchases(tx.dialect(), purchased.keys().copied())).await? {
+        let mut row = Columns::of(&row);
+        let pair = (UserId(row.take()?), ProductId(row.take()?));
+        purchased.insert(pair, row.take()?);
+    }
+    Ok(purchased)
+}
+
+/// The pieces in live orders, by user and product. The index has the lines of a product by user, so only orders of these
+/// users with these products are read; CROSS keeps `SQLite` from beginning with all live orders.
+pub(super) fn purchases(dialect: Dialect, pairs: impl Iterator<Item = (UserId, ProductId)>) -> Statement {
+    let wanted = match dialect {
+        Dialect::Sqlite => {
+            "SELECT r.value ->> 0 AS user_id, r.value ->> 1 AS product_id FROM json_each(?) AS r"
+        }
+        Dialect::MySql => {
+            "SELECT r.user_id, r.product_id FROM JSON_TABLE(?, '$[*]' \
+             COLUMNS (user_id BIGINT PATH '$[0]', product_id BIGINT PATH '$[1]')) AS r"
+        }
+    };
+    let sql = Template::new(
+        "SELECT l.user_id, l.product_id, CAST(SUM(l.quantity) AS SIGNED) FROM ({wanted}) AS w \
+         CROSS JOIN order_lines l ON l.product_id = w.product_id AND l.user_id = w.user_id \
+         CROSS JOIN orders o ON o.id = l.order_id WHERE o.status IN ({live}) GROUP BY l.user_id, l.product_id",
+    )
+    .fragment("wanted", wanted)
+    .names("live", OrderStatus::ALL.into_iter().filter(|status| status.is_live()).map(OrderStatus::name));
+    let pairs: serde_json::Value =
+        pairs.map(|(user, product)| serde_json::Value::from_iter([user.0, product.0])).collect();
+    sql.statement(dialect, [pairs.to_string().into()])
 }
 
 async fn answers(

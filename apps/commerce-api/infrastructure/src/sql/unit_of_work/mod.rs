@@ -6,6 +6,7 @@
 //! | batch of | reads under lock | writes |
 //! |---|---|---|
 //! | place, points only | products, users, keys (3) | products, users, orders, lines, payments, events, ledger, outbox, keys (9) |
+//! | place of products with a purchase limit | and purchases (+1) | as above |
 //! | place with a coupon | and issued, policies (5) | and issued (10) |
 //! | place with a card part | as above | and checks, vault (+2); without a points part no users and ledger (-2) |
 //! | cancel, paid by points | products, users, keys, orders, payments, checks (6) | products, users, orders, payments, events, ledger, outbox, keys (8) |

@@ -55,6 +55,7 @@ pub(super) const LINES: Insert = Insert {
         Column::text("name"),
         Column::int("unit_price"),
         Column::int("quantity"),
+        Column::int("user_id"),
     ],
 };
 
@@ -211,6 +212,7 @@ async fn created(tx: &WriteTransaction, set: &WorkingSet) -> Result<(), StorageE
                 (&*line.name).into(),
                 line.unit_price.won().into(),
                 line.quantity.get().into(),
+                order.user.0.into(),
             ]);
         }
         sorted.push(order);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use commerce_api_domain::{Timestamp, UserId};
+use commerce_api_domain::{ProductId, Timestamp, UserId};
 use commerce_database::{Database, Delete, Dialect, Lock, RowValue, Select, SqliteOptions, Update};
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -38,6 +38,7 @@ async fn every_row_is_found_by_an_index() {
     let users = BTreeSet::from([UserId(1)]);
     let mut statements: Vec<Statement> = lock::SELECTS.iter().map(select).collect();
     statements.extend([super::ORDERS, LINES, likes::LIKES, likes::PRODUCTS].iter().map(select));
+    statements.push(lock::purchases(SQLITE, [(UserId(1), ProductId(1))].into_iter()));
     statements.push(lock::charges(SQLITE, &users, Timestamp::default()));
     statements.extend([balances::PRODUCTS, balances::USERS, balances::COUPONS].iter().map(update));
     statements.extend([balances::ISSUED_CHANGED, orders::ORDERS_CHANGED].iter().map(update));
@@ -53,5 +54,12 @@ async fn every_row_is_found_by_an_index() {
     // Of a ledger only the last day is read.
     let charges = plan(&db, &lock::charges(SQLITE, &users, Timestamp::default())).await.join("\n");
     assert!(charges.contains("INDEX idx_point_ledger_user (user_id=? AND id>?)"), "{charges}");
+    // Of a customer's orders only those with the product.
+    let pair = [(UserId(1), ProductId(1))].into_iter();
+    let purchases = plan(&db, &lock::purchases(SQLITE, pair)).await.join("\n");
+    assert!(
+        purchases.contains("INDEX idx_order_lines_product_user (product_id=? AND user_id=?)"),
+        "{purchases}"
+    );
     db.close().await;
 }

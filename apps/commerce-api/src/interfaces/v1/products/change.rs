@@ -1,18 +1,18 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use commerce_api_application::ports::{NewProduct, ProductPatch, ProductView};
+use commerce_api_application::ports::{NewProduct, ProductPatch, ProductView, PurchaseLimitChange};
 use commerce_api_domain::{BrandId, ProductId};
 use commerce_http::{Caller, IfMatch, Json, Path, Principal, etag};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::ProductDetailResponse;
 use crate::interfaces::auth;
 use crate::interfaces::failure::{Answered, Failure, update_refused};
-use crate::interfaces::input::{Code, Description, Id, Name, StockCount, Won, invalid};
+use crate::interfaces::input::{Code, Description, Id, Name, PurchaseLimit, StockCount, Won, invalid};
 use crate::interfaces::problems::{AdminOnly, Always, BadBody, IfMatchHeader, NumberInPath, problems};
 use crate::interfaces::v1::names::ProductStatus;
 use crate::interfaces::v1::{Routes, Shared};
@@ -41,6 +41,9 @@ struct NewProductRequest {
     stock: StockCount,
     /// Whether it is sold; `ON_SALE` where it is left out.
     status: Option<ProductStatus>,
+    /// The most pieces that one customer may hold in orders that are paid or wait for payment; any number where it is left
+    /// out.
+    purchase_limit: Option<PurchaseLimit>,
 }
 
 impl From<NewProductRequest> for NewProduct {
@@ -54,6 +57,7 @@ impl From<NewProductRequest> for NewProduct {
             price: request.price.money(),
             stock: request.stock.get(),
             status: status.into(),
+            purchase_limit: request.purchase_limit.and_then(PurchaseLimit::quantity),
         }
     }
 }
@@ -72,6 +76,9 @@ struct ReplaceProductRequest {
     price: Won,
     /// Whether it is sold.
     status: ProductStatus,
+    /// The most pieces that one customer may hold in orders that are paid or wait for payment; any number where it is left
+    /// out. Orders placed before stay.
+    purchase_limit: Option<PurchaseLimit>,
 }
 
 impl From<ReplaceProductRequest> for ProductPatch {
@@ -82,6 +89,7 @@ impl From<ReplaceProductRequest> for ProductPatch {
             brand: Some(BrandId(request.brand_id.get())),
             price: Some(request.price.money()),
             status: Some(request.status.into()),
+            purchase_limit: limit_of(request.purchase_limit),
         }
     }
 }
@@ -100,6 +108,25 @@ struct ChangeProductRequest {
     price: Option<Won>,
     /// Whether it is sold.
     status: Option<ProductStatus>,
+    /// The most pieces that one customer may hold in orders that are paid or wait for payment; `null`: any number. Orders
+    /// placed before stay.
+    #[serde(default)]
+    #[schema(value_type = Option<PurchaseLimit>)]
+    purchase_limit: LimitPatch,
+}
+
+/// A limit that may be left out, which is another thing than `null`.
+#[derive(Default)]
+struct LimitPatch(PurchaseLimitChange);
+
+impl<'de> Deserialize<'de> for LimitPatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::<PurchaseLimit>::deserialize(deserializer).map(|limit| Self(limit_of(limit)))
+    }
+}
+
+fn limit_of(limit: Option<PurchaseLimit>) -> PurchaseLimitChange {
+    PurchaseLimitChange::Set(limit.and_then(PurchaseLimit::quantity))
 }
 
 impl From<ChangeProductRequest> for ProductPatch {
@@ -110,6 +137,7 @@ impl From<ChangeProductRequest> for ProductPatch {
             brand: request.brand_id.map(|id| BrandId(id.get())),
             price: request.price.map(Won::money),
             status: request.status.map(Into::into),
+            purchase_limit: request.purchase_limit.0,
         }
     }
 }
@@ -195,9 +223,13 @@ async fn change_product(
     Json(request): Json<ChangeProductRequest>,
 ) -> Answered<Response> {
     let patch = ProductPatch::from(request);
-    let ProductPatch { name, description, brand, price, status } = &patch;
-    let changes_nothing =
-        name.is_none() && description.is_none() && brand.is_none() && price.is_none() && status.is_none();
+    let ProductPatch { name, description, brand, price, status, purchase_limit } = &patch;
+    let changes_nothing = name.is_none()
+        && description.is_none()
+        && brand.is_none()
+        && price.is_none()
+        && status.is_none()
+        && *purchase_limit == PurchaseLimitChange::Keep;
     if changes_nothing {
         return Err(invalid("", "name at least one field to change").into());
     }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::Routes;
 use super::names::ProductStatus;
 use super::paging::{after, page};
-use crate::interfaces::input::{Time, Won};
+use crate::interfaces::input::{PurchaseLimit, Time, Won};
 
 pub fn routes() -> Routes {
     read::routes().merge(change::routes())
@@ -51,6 +51,8 @@ pub struct ProductResponse {
     stock: i64,
     /// Whether it is sold.
     status: ProductStatus,
+    /// The most pieces that one customer may hold in orders that are paid or wait for payment; `null`: any number.
+    purchase_limit: Option<PurchaseLimit>,
     /// Likes, counted every few seconds.
     #[schema(minimum = 0, example = 42)]
     like_count: i64,
@@ -84,6 +86,7 @@ impl From<ProductView> for ProductResponse {
             price: view.price.into(),
             stock: view.stock,
             status: view.status.into(),
+            purchase_limit: view.purchase_limit.map(Into::into),
             like_count: view.like_count,
             view_count: view.view_count,
             created_at: view.created_at.into(),

@@ -1,5 +1,3 @@
-//! The HTTP server: as many connections as are allowed, none of which may be slow for ever.
-
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,23 +16,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt as _;
 
+use super::ConnectionLimits;
+use super::paced::Paced;
+
 /// Bytes of a request's head; beyond it the answer is 431. hyper takes at most 100 header lines by itself.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// The pause after an accept that failed because something ran out, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What connections may do.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ConnectionLimits {
-    /// Connections at the same time; more wait until one closes.
-    pub(super) connections_max: usize,
-    /// Time to send the head of a request, counted from the answer before: it bounds idle connections as well.
-    pub(super) head_timeout: Duration,
-}
-
-/// Serves until `stop`; then accepts no more, and returns when what was accepted is finished.
-pub(super) async fn serve(
+/// Serves within `limits` until `stop` turns true; then accepts no more, and returns when what was accepted is finished.
+pub async fn serve_within(
     listener: TcpListener,
     router: Router,
     limits: ConnectionLimits,
@@ -58,7 +50,8 @@ pub(super) async fn serve(
             request.extensions_mut().insert(ConnectInfo(peer));
             router.clone().oneshot(request.map(Body::new))
         });
-        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = open
+            .watch(http.serve_connection(TokioIo::new(Paced::new(stream, limits.answer_timeout)), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%peer, %error, "a connection ended early");
@@ -105,6 +98,8 @@ mod tests {
 
     /// How long a test waits for what must come.
     const PATIENCE: Duration = Duration::from_secs(30);
+    /// An answer that no socket's buffers hold.
+    const LARGE: usize = 64 * 1024 * 1024;
     const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nhost: shop\r\n\r\n";
 
     struct Server {
@@ -117,10 +112,12 @@ mod tests {
         async fn start(connections_max: usize, head_timeout: Duration) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let addr = listener.local_addr().unwrap();
-            let router = Router::new().route("/hello", get(async || "hello"));
+            let router = Router::new()
+                .route("/hello", get(async || "hello"))
+                .route("/large", get(async || vec![b'x'; LARGE]));
             let (stop, stopping) = watch::channel(false);
-            let limits = ConnectionLimits { connections_max, head_timeout };
-            Self { addr, stop, served: tokio::spawn(serve(listener, router, limits, stopping)) }
+            let limits = ConnectionLimits { connections_max, head_timeout, answer_timeout: head_timeout };
+            Self { addr, stop, served: tokio::spawn(serve_within(listener, router, limits, stopping)) }
         }
 
         /// A connection on which `bytes` were sent.
@@ -210,5 +207,26 @@ mod tests {
         answer(&mut idle).await;
         server.stop().await;
         assert_eq!(until_closed(idle).await, "");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_its_answer_holds_its_place_only_for_a_while() {
+        let server = Server::start(1, Duration::from_millis(200)).await;
+        // It asks, and reads nothing of what comes; its place is the only one.
+        let deaf = server.sent(b"GET /large HTTP/1.1\r\nhost: shop\r\n\r\n").await;
+        let mut next = server.sent(REQUEST).await;
+        assert!(answer(&mut next).await.starts_with("HTTP/1.1 200"));
+        drop((deaf, next));
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn who_reads_gets_a_large_answer_whole() {
+        let server = Server::start(1, Duration::from_secs(20)).await;
+        let request = b"GET /large HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n";
+        let text = until_closed(server.sent(request).await).await;
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body.len(), LARGE);
+        server.stop().await;
     }
 }
