@@ -17,6 +17,9 @@ pub struct Rules {
     pub sent_deadline: Duration,
     /// Most lines of one order.
     pub lines_max: usize,
+    /// The gateway honours keys, so that under one reference it captures once. Without them the network may have brought a
+    /// charge twice, and a payment that is paid is not done before somebody has looked.
+    pub captures_once: bool,
 }
 
 impl Default for Rules {
@@ -28,6 +31,7 @@ impl Default for Rules {
             unsent_deadline: Duration::from_mins(15),
             sent_deadline: Duration::from_mins(30),
             lines_max: 100,
+            captures_once: true,
         }
     }
 }

@@ -42,6 +42,7 @@ impl Config {
             charge_day_max: money(self.points.charge_day_max),
             unsent_deadline: Duration::from_secs(self.orders.unsent_deadline_s),
             sent_deadline: Duration::from_secs(self.orders.sent_deadline_s),
+            captures_once: self.gateway.idempotency,
             ..Rules::default()
         }
     }

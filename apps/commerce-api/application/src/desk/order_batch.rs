@@ -54,6 +54,9 @@ impl OrderBatch {
             items.iter().map(|submission| batch.decide(submission)).collect::<Result<Vec<_>, _>>()?;
         if batch.changed() {
             let mut traces = PaymentTraces::of(&batch.set);
+            if !self.rules.captures_once {
+                traces.keep_looking(&batch.set);
+            }
             batch.doubted.iter().for_each(|payment| traces.visit(*payment));
             unit.write(&DeskChanges {
                 set: &batch.set,

@@ -355,34 +355,41 @@ impl Visit<'_> {
         }
     }
 
-    /// A final payment of which somebody said otherwise: the gateway's word counts.
+    /// A final payment of which somebody said otherwise, or of which the gateway may have more than we know: its word
+    /// counts.
     async fn doubt(&self) -> Visiting<Next> {
-        let payment = self.payment();
+        let (payment, abilities) = (self.payment(), self.dispatcher.gateway.abilities());
         let is_unpaid = matches!(payment.status, PaymentStatus::Failed | PaymentStatus::Voided);
-        // What failed shall not be captured later, by a charge that is still on its way.
-        let found = if is_unpaid { self.closed().await? } else { self.recorded().await? };
-        if is_unpaid && found.is_empty() {
-            let over = self.recorded_until();
-            if !self.dispatcher.gateway.abilities().void && self.dispatcher.clock.now() < over {
-                return Ok(Next::NoLaterThan(over));
-            }
+        let may_be_doubled = !abilities.idempotency;
+        // What failed shall not be captured later, by a charge that is still on its way; nor shall a second one beside the
+        // one that was paid.
+        let found = if is_unpaid || may_be_doubled { self.closed().await? } else { self.recorded().await? };
+        let over = self.recorded_until();
+        let may_come = !abilities.void && self.dispatcher.clock.now() < over;
+        if is_unpaid && found.is_empty() && may_come {
+            return Ok(Next::NoLaterThan(over));
         }
         let ours = payment.gateway_key.as_ref();
         let captured = |known: &&TransactionSummary| known.state == TransactionState::Captured;
-        if payment.status == PaymentStatus::Success
-            && let Some(key) = ours
-            && !found.iter().filter(captured).any(|known| known.key == *key)
-        {
-            return Err(VisitError::NotCaptured(key.clone()));
-        }
         let kept = |key: &Arc<str>| {
             let counts = matches!(payment.status, PaymentStatus::Success | PaymentStatus::Refunded);
             (counts && ours == Some(key)) || payment.duplicate(key).is_some()
         };
         let unknown = found.iter().rev().filter(captured).filter(|known| !kept(&known.key));
         self.settle_each(unknown).await?;
+        if payment.status == PaymentStatus::Success
+            && let Some(key) = ours
+            && !found.iter().filter(captured).any(|known| known.key == *key)
+        {
+            // Of what was captured just now an old copy knows nothing yet.
+            let is_new = self.dispatcher.clock.now() < over;
+            return if is_new { Ok(Next::Later) } else { Err(VisitError::NotCaptured(key.clone())) };
+        }
         if found.iter().any(|known| known.state == TransactionState::Pending) {
             return Ok(Next::Later);
+        }
+        if may_be_doubled && may_come {
+            return Ok(Next::NotBefore(over));
         }
         self.dispatcher.checks.finish(payment.id, self.check.fence).await?;
         Ok(Next::Done)

@@ -228,6 +228,16 @@ impl PaymentTraces {
         }
     }
 
+    /// Keeps the checks of payments that `set` ended and of which the gateway has something, for one that may have it twice.
+    /// The visit that looks for the other ends the check; until then the row is the only thing that remembers, whoever dies
+    /// or gets no answer.
+    pub fn keep_looking(&mut self, set: &WorkingSet) {
+        let payments = set.snapshot.orders.values().map(|order| &order.payment);
+        let known: BTreeSet<PaymentId> =
+            payments.filter(|payment| payment.gateway_key.is_some()).map(|payment| payment.id).collect();
+        self.checks_removed.retain(|payment| !known.contains(payment));
+    }
+
     /// Has a payment visited now, also where it became final.
     pub fn visit(&mut self, payment: PaymentId) {
         self.checks_removed.retain(|removed| *removed != payment);

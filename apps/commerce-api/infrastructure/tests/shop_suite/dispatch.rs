@@ -444,7 +444,7 @@ async fn two_dispatchers_at_once_charge_every_order_once() {
 }
 
 /// Polls `future` at most `polls` times, then drops it where it is; true where it came to its end before.
-async fn cut_off(future: impl Future, polls: usize) -> bool {
+pub async fn cut_off(future: impl Future, polls: usize) -> bool {
     let mut future = pin!(future);
     let mut left = polls;
     std::future::poll_fn(move |context| {

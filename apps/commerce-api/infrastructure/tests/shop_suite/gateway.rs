@@ -1,6 +1,6 @@
 //! A gateway that does as a test tells it, on the shop's clock.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ struct Books {
     calls: usize,
     /// Everything but a charge fails.
     silent: bool,
+    /// Questions are answered from a copy in which none of this is recorded, or decided.
+    copy: Option<BTreeMap<Arc<str>, TransactionState>>,
     refunds_fail: bool,
 }
 
@@ -120,6 +122,21 @@ impl ScriptedGateway {
 
     pub fn be_silent(&self, silent: bool) {
         self.books.lock().unwrap().silent = silent;
+    }
+
+    /// From now on questions are answered from a copy that was made before the last charge was recorded, and before
+    /// anything else that happens from now on. A transaction that it was told of is there, undecided.
+    pub fn answer_from_before(&self) {
+        let mut books = self.books.lock().unwrap();
+        let rest = books.recorded.len().saturating_sub(1);
+        let known = books.recorded.iter().take(rest);
+        let copy =
+            known.map(|known| (known.transaction.key.clone(), known.transaction.state.clone())).collect();
+        books.copy = Some(copy);
+    }
+
+    pub fn answer_from_now(&self) {
+        self.books.lock().unwrap().copy = None;
     }
 
     pub fn fail_refunds(&self, fail: bool) {
@@ -209,9 +226,17 @@ impl ScriptedGateway {
     }
 
     fn under(&self, payment: PaymentId) -> Vec<TransactionSummary> {
+        let copy = self.books.lock().unwrap().copy.clone();
+        let seen = |known: GatewayTransaction| match &copy {
+            Some(copy) => {
+                copy.get(&known.key).map(|state| GatewayTransaction { state: state.clone(), ..known })
+            }
+            None => Some(known),
+        };
         let mut found: Vec<_> = self
             .visible()
             .into_iter()
+            .filter_map(seen)
             .filter(|transaction| *transaction.reference == *payment.to_string())
             .map(|transaction| TransactionSummary { key: transaction.key, state: transaction.state })
             .collect();
@@ -273,7 +298,15 @@ impl PaymentGateway for ScriptedGateway {
 
     async fn find(&self, key: &str) -> Result<Option<GatewayTransaction>, GatewayError> {
         self.answers()?;
-        Ok(self.visible().into_iter().find(|transaction| *transaction.key == *key))
+        let copy = self.books.lock().unwrap().copy.clone();
+        let found = self.visible().into_iter().find(|transaction| *transaction.key == *key);
+        Ok(found.map(|known| match &copy {
+            Some(copy) => {
+                let state = copy.get(&known.key).cloned().unwrap_or(TransactionState::Pending);
+                GatewayTransaction { state, ..known }
+            }
+            None => known,
+        }))
     }
 
     async fn find_by_reference(&self, payment: PaymentId) -> Result<Vec<TransactionSummary>, GatewayError> {
@@ -305,7 +338,11 @@ impl PaymentGateway for ScriptedGateway {
             .recorded
             .retain(|known| *known.transaction.reference != *reference || known.visible_from <= now);
         books.voided.insert(reference);
+        // A void is no question: it is answered from the books.
+        let copy = books.copy.take();
         drop(books);
-        Ok(self.under(payment))
+        let found = self.under(payment);
+        self.books.lock().unwrap().copy = copy;
+        Ok(found)
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use commerce_api_application::desk::{DeskOptions, DeskReply, KeyedRequest, OrderDesk, Submission};
 use commerce_api_application::ports::{
-    Answer, AuditStore, CallbackInbox, CardCipher as _, CardNumber, Clock, Fingerprint, IdSource,
-    IdempotencyScope, PaymentChecks, PaymentQueries, ReconciliationStore, SealedCard, Storage,
+    Answer, AuditStore, CallbackInbox, CardCipher as _, CardNumber, Clock, Fingerprint, GatewayAbilities,
+    IdSource, IdempotencyScope, PaymentChecks, PaymentQueries, ReconciliationStore, SealedCard, Storage,
 };
 use commerce_api_domain::*;
 use commerce_api_infrastructure::memory::{MemoryStorage, violations};
@@ -165,6 +165,14 @@ impl Shop {
     ) -> OrderDesk {
         let keep = Duration::from_hours(24);
         OrderDesk::start(storage, ids, self.clock.clone(), Rules::default(), options, keep)
+    }
+
+    /// A desk for orders that are paid at a gateway that can do this.
+    pub fn desk_for(&self, abilities: GatewayAbilities) -> OrderDesk {
+        let rules = Rules { captures_once: abilities.idempotency, ..Rules::default() };
+        let keep = Duration::from_hours(24);
+        let options = DeskOptions::default();
+        OrderDesk::start(self.storage(), self.ids.clone(), self.clock.clone(), rules, options, keep)
     }
 
     pub fn command(&self, kind: CommandKind) -> Command {

@@ -39,7 +39,7 @@ pub const PIECES: i64 = 10;
 impl Till {
     pub async fn open(shop: Shop, abilities: GatewayAbilities) -> Self {
         let gateway = Arc::new(ScriptedGateway::new(abilities, shop.clock.clone()));
-        let (desk, payments) = (shop.desk(), shop.payments());
+        let (desk, payments) = (shop.desk_for(abilities), shop.payments());
         let dispatcher = dispatcher(&shop, &desk, &gateway);
         let callbacks = Callbacks::new(
             desk.clone(),
@@ -133,8 +133,11 @@ impl Till {
     }
 
     /// Everything came to an end: nobody has to visit anything, no card number is left, and the gateway holds exactly what
-    /// paid orders cost.
+    /// paid orders cost. Without keys the dispatcher looks for a second capture until none can come any more.
     pub async fn is_settled(&self) {
+        if !self.gateway.abilities.idempotency {
+            self.work_for(Duration::from_mins(3)).await;
+        }
         self.is_sound().await;
         let books = self.shop.books().await;
         assert_eq!(books.checks.len(), 0, "no payment has to be visited");
