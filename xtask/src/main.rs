@@ -27,7 +27,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Every lint and every test; with a filter, the matching tests only
+    /// Every lint, every test and 5,000 seeds of the simulation; with a filter, the matching tests only
     Test(TestArguments),
     /// Formatting, clippy, and the checks of dependencies
     Lint,
@@ -61,7 +61,7 @@ struct CoverageArguments {
 #[derive(Args)]
 struct SimulateArguments {
     /// How many seeds
-    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    #[arg(long, value_name = "N", default_value_t = SEEDS)]
     seeds: u64,
     /// The first of them
     #[arg(long, value_name = "S", default_value_t = 0)]
@@ -109,21 +109,33 @@ fn main() -> ExitCode {
 
 fn run_tests(arguments: &TestArguments) -> Outcome {
     let filter = test::Filter { packages: &arguments.package, name: arguments.name.as_deref() };
-    if filter.is_empty() {
-        lint::run()?;
+    if !filter.is_empty() {
+        return test::run(&filter, arguments.long);
     }
+    lint::run()?;
     test::run(&filter, arguments.long)?;
-    if filter.is_empty() {
-        let examples = if arguments.long { fuzz::EXAMPLES } else { fuzz::EXAMPLES_SHORT };
-        fuzz::run(&fuzz::Amount { examples, seed: fuzz::SEED })?;
-    }
-    Ok(())
+    let examples = if arguments.long { fuzz::EXAMPLES } else { fuzz::EXAMPLES_SHORT };
+    fuzz::run(&fuzz::Amount { examples, seed: fuzz::SEED })?;
+    let seeds = if arguments.long { 50_000 } else { SEEDS };
+    console::step("simulation", || simulate(&SimulateArguments { seeds, seed: 0, trace: false }))
 }
+
+/// So many seeds of the simulation are part of the tests.
+const SEEDS: u64 = 5_000;
 
 /// Under a profile of its own: many seeds are many times faster with optimisation, and assertions stay.
 fn simulate(arguments: &SimulateArguments) -> Outcome {
     let mut command = process::cargo();
-    command.args(["run", "--quiet", "--package", "commerce-simulation", "--profile", "simulation", "--"]);
+    command.args([
+        "run",
+        "--locked",
+        "--quiet",
+        "--package",
+        "commerce-simulation",
+        "--profile",
+        "simulation",
+        "--",
+    ]);
     command.args(["--seeds", &arguments.seeds.to_string(), "--seed", &arguments.seed.to_string()]);
     if arguments.trace {
         command.arg("--trace");

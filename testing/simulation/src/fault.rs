@@ -41,8 +41,10 @@ faults! {
     StatementFails 40,
     /// A statement of its own was done, and its answer is lost.
     StatementAnswerLost 30,
-    /// A node of the shop dies at whatever it waits for.
+    /// A node of the shop dies some time, at whatever it waits for.
     Crash 350,
+    /// A process dies at the very call that it makes, before it or after.
+    CrashAtCall 1,
     /// A node of the shop stands still and loses its leases.
     Freeze 250,
     /// A collector dies.
@@ -67,6 +69,8 @@ faults! {
     Declined 200,
     /// Questions to the gateway fail.
     QueryFails 150,
+    /// The gateway takes long for a question.
+    QuerySlow 80,
     /// The gateway answers questions from an old copy.
     QueryStale 150,
     /// Refunds fail.

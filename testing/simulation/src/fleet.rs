@@ -7,7 +7,8 @@ use std::time::Duration;
 use commerce_api_application::desk::{DeskOptions, LikeDesk, OrderDesk};
 use commerce_api_application::payments::{Callbacks, DispatchOptions, PaymentDispatcher, VerifiedCallback};
 use commerce_api_application::ports::{
-    CardCipher, CardNumber, DoesNotOpen, GatewayAbilities, IdSource, RelayOptions, SealedCard,
+    CardCipher, CardNumber, DoesNotOpen, GatewayAbilities, IdSource, PaymentGateway as _, RelayOptions,
+    SealedCard,
 };
 use commerce_api_application::relay::Relay;
 use commerce_api_application::schedule::expire_overdue;
@@ -140,7 +141,12 @@ impl Fleet {
         let gateway = Arc::new(GatewayClient { gateway: self.gateway.clone(), life: life.clone() });
         let bus = BusClient { bus: self.bus.clone(), life: life.clone() };
         let publisher = Arc::new(BusPublisher::new(Arc::new(bus)));
-        let rules = Rules { unsent_deadline: UNSENT, sent_deadline: SENT, ..Rules::default() };
+        let rules = Rules {
+            unsent_deadline: UNSENT,
+            sent_deadline: SENT,
+            captures_once: gateway.abilities().idempotency,
+            ..Rules::default()
+        };
         let (desk_options, keep) =
             (DeskOptions { batch_max: 16, ..DeskOptions::default() }, Duration::from_hours(24));
         let desk =
@@ -258,19 +264,50 @@ impl Fleet {
             node.life.freeze(self.world.span(3_000, FROZEN_MAX_MS));
         }
         if self.world.strikes(Fault::Crash)
-            && let Some(node) = locked(&self.nodes).get_mut(slot).and_then(Option::take)
+            && let Some(node) = locked(&self.nodes).get(slot).cloned().flatten()
         {
             self.world.note(|| format!("{} dies", node.life.name));
             node.life.kill();
-            node.tasks.iter().for_each(JoinHandle::abort);
-            let (fleet, after) = (self.clone(), self.world.span(100, 12_000));
-            tokio::spawn(async move {
-                // tidy: sleep simulated time
-                tokio::time::sleep(after).await;
-                let alone = locked(&fleet.nodes).len() == 1;
-                fleet.boot_node(slot, alone);
-            });
         }
+        self.bury();
+    }
+
+    /// Buries those who died at a call.
+    pub async fn mourn(self: Arc<Self>) {
+        loop {
+            self.world.deaths.notified().await;
+            self.bury();
+        }
+    }
+
+    /// Ends the tasks of processes that died, and has others take their places after a while.
+    fn bury(self: &Arc<Self>) {
+        let (nodes, collectors) = (locked(&self.nodes).len(), locked(&self.collectors).len());
+        for slot in 0..nodes {
+            let dead = |node: &mut Arc<Node>| node.life.is_dead();
+            let node = locked(&self.nodes).get_mut(slot).and_then(|place| place.take_if(dead));
+            if let Some(node) = node {
+                node.tasks.iter().for_each(JoinHandle::abort);
+                self.replaced(move |fleet| fleet.boot_node(slot, nodes == 1));
+            }
+        }
+        for slot in 0..collectors {
+            let dead = |collector: &mut Collector| collector.life.is_dead();
+            let collector = locked(&self.collectors).get_mut(slot).and_then(|place| place.take_if(dead));
+            if let Some(collector) = collector {
+                collector.tasks.iter().for_each(JoinHandle::abort);
+                self.replaced(move |fleet| fleet.boot_collector(slot));
+            }
+        }
+    }
+
+    fn replaced(self: &Arc<Self>, boot: impl FnOnce(&Self) + Send + 'static) {
+        let (fleet, after) = (self.clone(), self.world.span(100, 12_000));
+        tokio::spawn(async move {
+            // tidy: sleep simulated time
+            tokio::time::sleep(after).await;
+            boot(&fleet);
+        });
     }
 
     fn trouble_collectors(self: &Arc<Self>) {
@@ -281,22 +318,12 @@ impl Fleet {
             self.world.note(|| format!("{} stands still", collector.life.name));
             collector.life.freeze(self.world.span(3_000, FROZEN_MAX_MS));
         }
-        let dying = if self.world.strikes(Fault::CollectorCrash) {
-            locked(&self.collectors).get_mut(slot).and_then(Option::take)
-        } else {
-            None
-        };
-        if let Some(collector) = dying {
+        let is_struck = self.world.strikes(Fault::CollectorCrash);
+        if is_struck && let Some(collector) = locked(&self.collectors).get(slot).and_then(Option::as_ref) {
             self.world.note(|| format!("{} dies", collector.life.name));
             collector.life.kill();
-            collector.tasks.iter().for_each(JoinHandle::abort);
-            let (fleet, after) = (self.clone(), self.world.span(100, 12_000));
-            tokio::spawn(async move {
-                // tidy: sleep simulated time
-                tokio::time::sleep(after).await;
-                fleet.boot_collector(slot);
-            });
         }
+        self.bury();
     }
 
     /// Delivers callbacks until the shop has taken them.

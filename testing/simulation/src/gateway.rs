@@ -150,6 +150,17 @@ impl Gateway {
         Some(known)
     }
 
+    /// The network brings the charge a second time, at once or later.
+    fn record_again(self: &Arc<Self>, charge: Charge) {
+        let late = self.world.span(0, 40_000);
+        let (gateway, after) = (self.clone(), late.saturating_sub(Duration::from_secs(20)));
+        tokio::spawn(async move {
+            // tidy: sleep simulated time
+            tokio::time::sleep(after).await;
+            gateway.record(&charge, true);
+        });
+    }
+
     fn decide(&self, index: usize) {
         let is_declined = self.world.strikes(Fault::Declined);
         let now = self.now_ms();
@@ -183,10 +194,7 @@ impl Gateway {
             let forged = GatewayTransaction { state: TransactionState::Captured, ..transaction.clone() };
             notice(None, &forged, self.world.span(0, 3_000));
         }
-        // A capture beside the one that counts, of which nobody tells, is found by the settlement report only.
-        let same = |other: &&Entry| other.transaction.reference == transaction.reference;
-        let is_doubled = locked(&self.books).entries.iter().filter(same).count() > 1;
-        if self.world.strikes(Fault::CallbackLost) && !is_doubled {
+        if self.world.strikes(Fault::CallbackLost) {
             return;
         }
         let late = self.world.strikes(Fault::CallbackDelayed);
@@ -201,7 +209,7 @@ impl Gateway {
     fn told(&self, entry: &Entry, is_stale: bool) -> Option<GatewayTransaction> {
         let old = |since: u128| is_stale && self.now_ms() < since.saturating_add(STALE_MS);
         let mut transaction = entry.transaction.clone();
-        if old(entry.recorded_ms) && !entry.is_double {
+        if old(entry.recorded_ms) {
             return None;
         }
         if entry.decided_ms != u128::MAX && old(entry.decided_ms) {
@@ -219,6 +227,10 @@ impl Gateway {
 
     async fn question(&self) -> Result<bool, GatewayError> {
         self.world.delay().await;
+        if self.world.strikes(Fault::QuerySlow) {
+            // tidy: sleep simulated time
+            tokio::time::sleep(self.world.span(500, 5_000)).await;
+        }
         if self.is_down() || self.world.strikes(Fault::QueryFails) {
             return Err(GatewayError::Unavailable("no answer".to_owned()));
         }
@@ -252,7 +264,7 @@ impl Gateway {
             return Err(ChargeError::Refused("the reference is void".to_owned()));
         };
         if !self.abilities.idempotency && world.strikes(Fault::RecordedTwice) {
-            self.record(charge, true);
+            self.record_again(charge.clone());
         }
         if world.strikes(Fault::ChargeHangs) {
             // tidy: sleep simulated time

@@ -8,6 +8,7 @@ use std::time::Duration;
 use commerce_api_application::ports::UnitOfWork;
 use tokio::time::Instant;
 
+use crate::fault::Fault;
 use crate::world::{World, locked};
 
 /// A transaction of a process: gone where the process died, or stood still for longer than the database waits.
@@ -72,6 +73,11 @@ impl Life {
     /// Passes after a while; never where the process is dead.
     pub async fn gate(&self) {
         self.world.delay().await;
+        if !self.is_dead() && self.world.strikes(Fault::CrashAtCall) {
+            self.world.note(|| format!("{} dies at a call", self.name));
+            self.kill();
+            self.world.deaths.notify_one();
+        }
         loop {
             if self.is_dead() {
                 return std::future::pending().await;

@@ -1,11 +1,11 @@
 //! `cargo xtask simulate`: runs seeds until one fails, and shows the least that fails as it does.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
-use commerce_simulation::{Attention, Fault, Plan, run, shrink};
+use commerce_simulation::{Attention, Fault, Plan, Sweep, run, shrink, sweep};
+use tokio::time::Instant;
 
 #[derive(Parser)]
 #[command(about = "Deterministic simulation of payments and events")]
@@ -16,6 +16,9 @@ struct Arguments {
     /// The first of them
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Threads; as many as there are cores where it is not given
+    #[arg(long)]
+    threads: Option<usize>,
     /// Shows the trace of the first seed, whether it fails or not
     #[arg(long)]
     trace: bool,
@@ -23,26 +26,42 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mut injected: BTreeMap<Fault, u64> = BTreeMap::new();
-    for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
-        let plan = Plan::of(seed);
-        let attention = if arguments.trace { Attention::CLOSE } else { Attention::FAST };
-        let report = run(&plan, attention);
-        if arguments.trace {
-            say(&report.trace.join("\n"));
-        }
-        if !report.wrong.is_empty() {
-            failed(&plan, &report.wrong);
-            return ExitCode::FAILURE;
-        }
-        report.injected.into_iter().for_each(|(fault, count)| *injected.entry(fault).or_default() += count);
+    if arguments.trace {
+        say(&run(&Plan::of(arguments.seed), Attention::CLOSE).trace.join("\n"));
     }
-    let total: u64 = injected.values().sum();
-    say(&format!("{} seeds from {}: all held; {total} faults", arguments.seeds, arguments.seed));
-    for (fault, count) in injected {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = arguments.threads.unwrap_or_else(cores);
+    let started = Instant::now();
+    let end = arguments.seed.saturating_add(arguments.seeds);
+    let result = sweep(arguments.seed..end, threads);
+    if let Some((seed, wrong)) = &result.failed {
+        failed(&Plan::of(*seed), wrong);
+        return ExitCode::FAILURE;
+    }
+    tell(&result);
+    let missing = result.missing();
+    if !missing.is_empty() {
+        say(&format!("never happened, so nothing is known of it: {}", missing.join(", ")));
+        return ExitCode::FAILURE;
+    }
+    let faults: u64 = result.injected.values().sum();
+    say(&format!(
+        "{} seeds from {}: all held; {faults} faults of {} kinds, in {} s on {threads} thread(s)",
+        result.seeds,
+        arguments.seed,
+        result.injected.len(),
+        started.elapsed().as_secs()
+    ));
+    ExitCode::SUCCESS
+}
+
+fn tell(result: &Sweep) {
+    for (name, count) in &result.reached {
+        say(&format!("{count:>10} {name}"));
+    }
+    for (fault, count) in &result.injected {
         say(&format!("{count:>10} {fault:?}"));
     }
-    ExitCode::SUCCESS
 }
 
 fn failed(plan: &Plan, wrong: &[String]) {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use commerce_api_application::ports::GatewayAbilities;
 use commerce_api_domain::{CouponPolicy, Discount, ProductId, Timestamp, UserId};
-use commerce_api_infrastructure::memory::MemoryStorage;
+use commerce_api_infrastructure::memory::{MemoryState, MemoryStorage};
 use commerce_contracts::topics;
 use tokio::sync::mpsc;
 
@@ -16,7 +17,7 @@ use crate::database::Database;
 use crate::fault::Fault;
 use crate::fleet::{Fleet, late_max};
 use crate::gateway::Gateway;
-use crate::plan::{PRODUCTS, Plan, USERS};
+use crate::plan::{Deed, PRODUCTS, Plan, USERS};
 use crate::verdict::Verdict;
 use crate::witness::Witness;
 use crate::world::World;
@@ -46,9 +47,56 @@ pub struct Report {
     pub trace: Vec<String>,
     /// Faults injected, by kind.
     pub injected: BTreeMap<Fault, u64>,
+    /// What the run went through, by name: what happened to payments, how orders ended, what was done.
+    pub reached: BTreeMap<String, u64>,
     /// How long it took to settle after the last fault, in simulated time.
     pub settled_after: Duration,
 }
+
+/// What enough runs have to go through, or they would prove nothing about it.
+pub const REACHED: &[&str] = &[
+    "payment SENT",
+    "payment NOT_SENT",
+    "payment ACCEPTED",
+    "payment OUTCOME_UNKNOWN",
+    "payment NOT_FOUND",
+    "payment CAPTURED",
+    "payment CAPTURED_LATE",
+    "payment DECLINED",
+    "payment NEVER_RECORDED",
+    "payment VOIDED",
+    "payment DUPLICATE_CAPTURED",
+    "payment DUPLICATE_REFUNDED",
+    "payment REFUNDED",
+    "order PAID",
+    "order PAYMENT_FAILED",
+    "order CANCEL_PENDING",
+    "order CANCELED",
+    "order EXPIRED",
+    "callback APPLIED",
+    "callback WRONG_AMOUNT",
+    "points CHARGE",
+    "points USE",
+    "points REFUND",
+    "points EARN",
+    "points REVOKE",
+    "stock RECEIPT",
+    "stock ADJUSTMENT",
+    "coupon issued",
+    "coupon used",
+    "like given",
+    "like taken back",
+    "product viewed",
+    "recheck by hand",
+    "gateway with idempotency",
+    "gateway without idempotency",
+    "gateway with refund",
+    "gateway without refund",
+    "gateway with void",
+    "gateway without void",
+    "gateway with signature",
+    "gateway without signature",
+];
 
 /// After the last command faults go on for so long.
 const AFTERMATH: Duration = Duration::from_secs(15);
@@ -79,6 +127,7 @@ async fn run_all(plan: &Plan, attention: Attention) -> Report {
     let fleet = Fleet::start(world.clone(), database, gateway, bus, counts, processes);
     tokio::spawn(fleet.clone().deliver(calls));
     tokio::spawn(fleet.clone().chaos());
+    tokio::spawn(fleet.clone().mourn());
     let clients = Clients::new(fleet.clone(), users, products);
     tokio::spawn(clients.clone().run(plan.commands.clone()));
     let last = plan.commands.last().map_or(Duration::ZERO, |command| command.at);
@@ -94,8 +143,41 @@ async fn run_all(plan: &Plan, attention: Attention) -> Report {
         verdict.pronounce();
     }
     let injected = world.injected();
+    let reached = reached(plan, &fleet.database.rows.state());
     let (wrong, trace) = world.found();
-    Report { wrong, trace, injected, settled_after }
+    Report { wrong, trace, injected, reached, settled_after }
+}
+
+/// What a run of `plan` that left `state` went through.
+fn reached(plan: &Plan, state: &MemoryState) -> BTreeMap<String, u64> {
+    let mut reached: BTreeMap<String, u64> = BTreeMap::new();
+    let mut count = |what: &str, name: &str| *reached.entry(format!("{what} {name}")).or_default() += 1;
+    state.payment_events.values().for_each(|record| count("payment", record.event.name()));
+    state.orders.values().for_each(|order| count("order", order.status.name()));
+    state.callbacks.values().for_each(|kept| count("callback", kept.verdict.name()));
+    state.ledger.values().for_each(|entry| count("points", entry.kind.name()));
+    state.movements.values().for_each(|movement| count("stock", movement.kind.name()));
+    for issued in state.issued.values() {
+        count("coupon", "issued");
+        if issued.order.is_some() {
+            count("coupon", "used");
+        }
+    }
+    state.likes.values().for_each(|like| count("like", if like.active { "given" } else { "taken back" }));
+    for command in &plan.commands {
+        match command.deed {
+            Deed::View { .. } => count("product", "viewed"),
+            Deed::Recheck { .. } => count("recheck", "by hand"),
+            _ => {}
+        }
+    }
+    let GatewayAbilities { idempotency, refund, void, signature, settlement: _ } = plan.abilities;
+    for (name, can) in
+        [("idempotency", idempotency), ("refund", refund), ("void", void), ("signature", signature)]
+    {
+        count(if can { "gateway with" } else { "gateway without" }, name);
+    }
+    reached
 }
 
 /// Waits until all is settled, and until what is still on its way has come.

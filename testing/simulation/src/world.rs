@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use commerce_api_application::ports::Clock;
 use commerce_api_domain::Timestamp;
 use commerce_runtime::BusinessZone;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::fault::{Fault, Faults};
@@ -78,6 +79,8 @@ struct Chance {
 pub struct World {
     /// Time.
     pub clock: SimClock,
+    /// A process died at a call.
+    pub deaths: Notify,
     chance: Mutex<Chance>,
     trace: Mutex<Option<Vec<String>>>,
     wrong: Mutex<Vec<String>>,
@@ -90,6 +93,7 @@ impl World {
         let (delays, draws) = (Rng::of(seed, 2), Rng::of(seed, 3));
         Arc::new(Self {
             clock: SimClock::new(start_us),
+            deaths: Notify::new(),
             chance: Mutex::new(Chance { faults, of_fault, delays, draws, injected: BTreeMap::new() }),
             trace: Mutex::new(traced.then(Vec::new)),
             wrong: Mutex::default(),

@@ -2,12 +2,7 @@
 
 #![cfg(test)]
 
-use commerce_simulation::{Attention, Fault, Faults, Plan, Report, run, shrink};
-
-/// `COMMERCE_TEST_LONG=1` runs what CI runs by `cargo xtask simulate`.
-fn seeds() -> u64 {
-    if std::env::var_os("COMMERCE_TEST_LONG").is_some() { 5_000 } else { 300 }
-}
+use commerce_simulation::{Attention, Fault, Faults, Plan, Report, Sweep, run, shrink, sweep};
 
 #[track_caller]
 fn assert_held(plan: &Plan, report: &Report) {
@@ -26,18 +21,29 @@ fn assert_held(plan: &Plan, report: &Report) {
     );
 }
 
+/// Few, without optimisation; `cargo xtask test` runs 5,000 after the tests.
 #[test]
 fn everything_settles_and_all_books_agree_under_every_seed() {
-    let mut injected = std::collections::BTreeMap::new();
-    for seed in 0..seeds() {
+    let sweep = sweep(0..200, 2);
+    if let Some((seed, _)) = sweep.failed {
         let plan = Plan::of(seed);
-        let report = run(&plan, Attention::FAST);
-        assert_held(&plan, &report);
-        report.injected.into_iter().for_each(|(fault, count)| *injected.entry(fault).or_insert(0) += count);
+        assert_held(&plan, &run(&plan, Attention::FAST));
     }
+    assert_eq!(sweep.seeds, 200);
     for fault in Fault::ALL {
-        assert!(injected.get(fault).copied().unwrap_or_default() > 0, "{fault:?} never happened");
+        assert!(sweep.injected.get(fault).copied().unwrap_or_default() > 0, "{fault:?} never happened");
     }
+}
+
+#[test]
+fn what_never_happened_is_told_once_there_were_enough_seeds() {
+    let nothing = Sweep { seeds: 1_000, ..Sweep::default() };
+    let missing = nothing.missing();
+    assert!(
+        missing.contains(&"Crash".to_owned()) && missing.contains(&"order EXPIRED".to_owned()),
+        "{missing:?}"
+    );
+    assert!(Sweep { seeds: 999, ..nothing }.missing().is_empty());
 }
 
 #[test]
