@@ -7,7 +7,7 @@ use std::time::Duration;
 use commerce_api::app::{Platform, Running};
 use commerce_api::config::Config;
 use commerce_api::interfaces::SessionAuthenticator;
-use commerce_bus::{EmbeddedLog, EmbeddedOptions, EventBus};
+use commerce_bus::{BusError, EmbeddedLog, EmbeddedOptions, EventBus, Record};
 use commerce_collector::application::GROUP;
 use commerce_collector::{Collector, ConsumerOptions, ProjectorOptions, Weights};
 use commerce_contracts::topics;
@@ -70,6 +70,12 @@ impl Apps {
             collector: self.collector.addr(),
             gateway: self.simulator.as_ref().map(pg_simulator::Running::addr),
         }
+    }
+
+    /// Publishes events beside those of the shop, as a producer of another process would.
+    pub async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
+        let published = self.log.producer().publish(records).await;
+        published.into_iter().try_for_each(|position| position.map(drop))
     }
 
     /// Stops them: first the API, which finishes what it accepted and publishes it, so that the collector, the last, can

@@ -78,6 +78,9 @@ pub enum Failure {
     /// A job was not run, or not to its end.
     #[error(transparent)]
     Job(#[from] commerce_collector::application::jobs::JobError),
+    /// The event log failed.
+    #[error(transparent)]
+    Bus(#[from] commerce_bus::BusError),
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -145,6 +148,7 @@ impl Failure {
             | Self::Facts(_)
             | Self::Reconcile(_)
             | Self::Job(_)
+            | Self::Bus(_)
             | Self::Shop(_)
             | Self::Io { .. }
             | Self::Task(_) => false,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use commerce_api::app::{Platform, demo};
 use commerce_api_application::ports::{AuditReport, FindingState};
+use commerce_bus::Record;
 use commerce_config::{Origin, Sources};
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -233,6 +234,13 @@ impl Opened {
         let books: Books =
             serde_json::from_slice(&reply.body).map_err(|source| ShopError::Form { what, source })?;
         Ok(Some(books.captured - books.refunded))
+    }
+
+    /// Publishes events to the log of a shop of its own; false where the shop is another's.
+    pub async fn publish(&self, records: Vec<Record>) -> Result<bool, Failure> {
+        let Some(own) = &self.own else { return Ok(false) };
+        own.apps.publish(records).await?;
+        Ok(true)
     }
 
     fn is_at_hand(&self) -> bool {

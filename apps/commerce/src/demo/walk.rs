@@ -2,8 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::NaiveDate;
 use commerce_api_application::ports::{AuditReport, IdSource};
 use commerce_api_infrastructure::runtime::{RandomIds, SystemClock};
+use commerce_bus::Record;
+use commerce_runtime::{BusinessZone, Clock as _};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -178,6 +181,31 @@ impl<'a> Walk<'a> {
     /// Asks the collector.
     pub async fn ask_collector(&self, call: Call<'_>) -> Result<Answer, Failure> {
         self.send(&self.collector, call).await
+    }
+
+    /// Asks the collector as the shop's administrator.
+    pub async fn ask_collector_as_admin(&self, call: Call<'_>) -> Result<Answer, Failure> {
+        self.send(&self.collector, call.token(&self.opened.admin)).await
+    }
+
+    /// Publishes events to the log of a shop of its own; false where the shop is another's.
+    pub async fn publish(&self, records: Vec<Record>) -> Result<bool, Failure> {
+        self.opened.publish(records).await
+    }
+
+    /// Whether the shop was started for this walk.
+    pub const fn is_own(&self) -> bool {
+        self.opened.is_own()
+    }
+
+    /// The shop's zone.
+    pub fn zone(&self) -> BusinessZone {
+        self.opened.settings.api.zone()
+    }
+
+    /// Today in it.
+    pub fn today(&self) -> NaiveDate {
+        self.zone().day(commerce_runtime::SystemClock.now_us()).unwrap_or_default()
     }
 
     async fn send(&self, client: &Client, call: Call<'_>) -> Result<Answer, Failure> {

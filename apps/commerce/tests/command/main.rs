@@ -27,6 +27,8 @@ mod reconcile;
 #[cfg(test)]
 mod sales;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod up;

@@ -5,6 +5,7 @@ mod boards;
 mod cards;
 mod faults;
 mod orders;
+mod periods;
 
 use futures::future::LocalBoxFuture;
 
@@ -73,5 +74,8 @@ pub const STEPS: &[StepDefinition] = steps! {
     "rank of the product" => boards::rank,
     "what was counted" => boards::counted,
     "today's ranking" => boards::today,
+    "a week that comes late" => periods::past,
+    "ranking of the past week" => periods::weekly,
+    "ranking of its month" => periods::monthly,
     "audit --settled" => boards::audit,
 };
