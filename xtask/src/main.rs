@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `lint`, `coverage`, `simulate` and `fuzz-api`.
+//! The project's own commands: `cargo xtask test`, `lint`, `coverage`, `simulate`, `fuzz-api` and `services`.
 
 mod console;
 mod coverage;
@@ -7,6 +7,7 @@ mod fuzz;
 mod lint;
 mod process;
 mod python;
+mod services;
 mod test;
 mod tools;
 
@@ -37,6 +38,9 @@ enum Command {
     Simulate(SimulateArguments),
     /// Both APIs against their `OpenAPI` documents: no 5xx, no answer that is not documented, clean books
     FuzzApi(FuzzArguments),
+    /// Real servers for development, without Docker
+    #[command(subcommand)]
+    Services(services::Services),
 }
 
 #[derive(Args)]
@@ -94,6 +98,7 @@ fn main() -> ExitCode {
             Command::FuzzApi(FuzzArguments { examples, seed }) => {
                 fuzz::run(&fuzz::Amount { examples: *examples, seed: *seed })
             }
+            Command::Services(services) => services::run(services),
         });
     match outcome {
         Ok(()) => {
