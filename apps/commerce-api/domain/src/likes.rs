@@ -45,8 +45,11 @@ pub fn decide_like(
         event_seq: sequence,
         changed_at: now,
     };
+    // What runs again after a lost answer finds the row as it left it and has nothing to do, or as somebody else left it
+    // meanwhile: then this is another event, and must not have the id of the first.
+    let nth = u16::try_from(sequence & i64::from(u16::MAX)).unwrap_or_default();
     let event = DomainEvent {
-        id: EventId(change.ids.nth(0)),
+        id: EventId(change.ids.nth(nth)),
         aggregate: Aggregate::ProductLike(change.product, change.user),
         sequence,
         user: Some(change.user),
@@ -77,5 +80,23 @@ mod tests {
         assert_eq!(decide_like(&change(true), Some(&liked), now), None);
         let (unliked, event) = decide_like(&change(false), Some(&liked), now).unwrap();
         assert_eq!((unliked.active, unliked.event_seq, event.kind), (false, 2, EventKind::LikeRemoved));
+    }
+
+    #[test]
+    fn a_change_that_runs_again_after_somebody_elses_is_another_event() {
+        let change = |active, seed: u128| LikeChange {
+            ids: IdSeed::new(Uuid::from_u128(seed << 20)),
+            user: UserId(1),
+            product: ProductId(2),
+            active,
+        };
+        let now = Timestamp::from_micros(5);
+        let like = |like: Option<&Like>, active, seed| decide_like(&change(active, seed), like, now).unwrap();
+        let (first, added) = like(None, true, 1);
+        assert_eq!(like(None, true, 1).1.id, added.id, "the same event, where the first try came to nothing");
+        // Its answer was lost; another takes it back before it runs again.
+        let (removed, _) = like(Some(&first), false, 2);
+        let (_, again) = like(Some(&removed), true, 1);
+        assert_ne!(again.id, added.id);
     }
 }
