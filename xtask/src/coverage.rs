@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::servers::Servers;
 use crate::{Outcome, console, debian, process, test, tools};
 
 /// Runs the tests with instrumentation and writes `coverage/html/index.html` below the target folder.
@@ -11,12 +12,14 @@ pub fn run(packages: &[String]) -> Outcome {
     let llvm = console::step("llvm", llvm)?;
     let output = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let output = output.join("coverage");
+    let servers = Servers::start()?;
     console::step("coverage", || {
         // Called by its path, since its folder is not in PATH; like cargo, it takes its own name first.
         let mut command = process::program(&cargo_llvm_cov);
         command.args(["llvm-cov", "--locked", "--html", "--output-dir"]).arg(&output);
         command.args(test::Filter::scope(packages));
         test::strict(&mut command, false);
+        servers.tell(&mut command);
         if let Some(llvm) = &llvm {
             command.env("LLVM_COV", &llvm.cov).env("LLVM_PROFDATA", &llvm.profdata);
         }

@@ -7,6 +7,7 @@ mod fuzz;
 mod lint;
 mod process;
 mod python;
+mod servers;
 mod services;
 mod test;
 mod tools;

@@ -47,7 +47,7 @@ pub fn run(services: &Services) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(async {
-        let cache = Cache::of_the_user().map_err(|error| chain(&error))?;
+        let cache = Cache::of_the_user().map_err(|error| error.chain())?;
         match services {
             Services::Up(which) => up(&cache, &which.kinds()).await,
             Services::Down(which) => down(&cache, &which.kinds()).await,
@@ -105,7 +105,7 @@ async fn up(cache: &Cache, kinds: &[ServerKind]) -> Outcome {
 
 async fn start(cache: &Cache, place: &Place) -> Outcome<String> {
     let started = Server::start(cache, place.kind, &place.dir, Lives::OnItsOwn).await;
-    let server = started.map_err(|error| chain(&error))?;
+    let server = started.map_err(|error| error.chain())?;
     if let Some(running) = server.running() {
         let note = format!("{} {}\n", running.pid, server.address());
         fs::write(place.note(), note).map_err(|e| format!("cannot write {}: {e}", place.note().display()))?;
@@ -171,18 +171,6 @@ fn is_there(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/stat"));
     status
         .is_ok_and(|status| !status.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

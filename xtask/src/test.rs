@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use crate::servers::Servers;
 use crate::{Outcome, console, debian, process};
 
 /// Which tests to run.
@@ -28,13 +29,16 @@ impl Filter<'_> {
     }
 }
 
-/// Runs the tests that pass the filter; none at all is an error.
+/// Runs the tests that pass the filter; none at all is an error. All tests share servers that are started before them;
+/// of a few, each program starts what it needs.
 pub fn run(filter: &Filter, long: bool) -> Outcome {
+    let servers = if filter.is_empty() { Servers::start()? } else { Servers::default() };
     console::step("tests", || {
         debian::program("curl", "a test pastes the commands that the banner prints into a shell")?;
         let mut command = process::cargo();
         command.args(["test", "--locked"]).args(Filter::scope(filter.packages)).args(filter.name);
         strict(&mut command, long);
+        servers.tell(&mut command);
         let totals = watch(&mut command)?;
         console::line(&format!("\n{totals}"));
         if totals.passed == 0 { Err("no test ran: does the filter name one?".into()) } else { Ok(()) }

@@ -64,6 +64,28 @@ pub enum ServerError {
         /// The end of its log.
         last: String,
     },
+    /// Nobody answers where the environment says that one runs.
+    #[error("{variable} names {address}, where no {kind} answers")]
+    Silent {
+        /// Which server.
+        kind: ServerKind,
+        /// The environment variable.
+        variable: &'static str,
+        /// What it names.
+        address: String,
+    },
+    /// It was not started here, so it is not stopped here.
+    #[error("this {kind} was not started here")]
+    NotOurs {
+        /// Which server.
+        kind: ServerKind,
+    },
+    /// It is down already.
+    #[error("this {kind} does not run")]
+    Down {
+        /// Which server.
+        kind: ServerKind,
+    },
     /// An address that was given cannot be read.
     #[error("{variable} must be an address and port such as 127.0.0.1:3306")]
     Address {
@@ -73,6 +95,18 @@ pub enum ServerError {
 }
 
 impl ServerError {
+    /// The error with its causes, in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }

@@ -15,10 +15,16 @@ mod probe;
 mod process;
 mod program;
 mod redis;
+mod scratch;
 mod server;
+mod shared;
+mod supervisor;
+mod tuning;
 
 pub use cache::Cache;
 pub use error::ServerError;
 pub use kind::ServerKind;
 pub use probe::answers;
 pub use server::{Lives, Running, Server};
+pub use shared::shared;
+pub use tuning::Tuning;

@@ -1,30 +1,28 @@
-use std::fs::{self, File};
+use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::process::last_lines;
-use crate::{Cache, ServerError, ServerKind, kafka, mariadb, mysql, probe, redis};
+use crate::scratch::Scratch;
+use crate::supervisor::{Process, Recipe};
+use crate::{Cache, ServerError, ServerKind, Tuning, kafka, mariadb, mysql, probe, redis};
 
 /// How long a server may take to answer: a busy machine of two cores is slow to start Java.
 const READY_WITHIN: Duration = Duration::from_mins(2);
+/// How long one that was given may take: it should run already.
+const GIVEN_WITHIN: Duration = Duration::from_secs(20);
+/// How long one may take to end when it is asked to.
+const END_WITHIN: Duration = Duration::from_secs(30);
 /// How often it is asked meanwhile.
-const ASK_EVERY: Duration = Duration::from_millis(50);
+const ASK_EVERY: Duration = Duration::from_millis(25);
 /// Another process may take the free port first.
 const PORTS: usize = 5;
-
-/// A shell that ends the server when its own standard input ends: with the process that holds the other end, however
-/// that dies.
-const SUPERVISOR: &str = r#"
-exec 3<&0
-"$@" </dev/null 3<&- &
-server=$!
-{ cat <&3 >/dev/null; kill -KILL $server; } 2>/dev/null >&2 &
-exec 3<&-
-wait $server
-"#;
+/// Ports that the operating system does not hand out by itself: a client that dials while a server is down would
+/// otherwise sit on its port now and then.
+const FIRST_PORT: u16 = 15_000;
+const LAST_PORT: u16 = 32_000;
 
 /// How long a server lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +38,18 @@ pub enum Lives {
 pub struct Server {
     kind: ServerKind,
     address: String,
-    process: Option<Child>,
+    /// Of one that was started here.
+    own: Option<Own>,
+    /// Goes after the process.
+    _scratch: Option<Scratch>,
+}
+
+/// What belongs to a server that was started here.
+#[derive(Debug)]
+struct Own {
+    recipe: Recipe,
+    /// None while it is down.
+    process: Option<Process>,
     lives: Lives,
 }
 
@@ -51,54 +60,97 @@ pub struct Running {
     pub pid: u32,
 }
 
+/// What to start and where.
+#[derive(Clone, Copy)]
+struct Start<'a> {
+    cache: &'a Cache,
+    kind: ServerKind,
+    dir: &'a Path,
+    lives: Lives,
+    tuning: Tuning,
+    /// Whether the folder goes with the server.
+    remove: bool,
+}
+
 impl Server {
-    /// Starts one that keeps everything in `dir`, on a free port of 127.0.0.1, and waits until it answers; what it needs
-    /// is fetched first. Where the environment names one that runs, it is that one.
+    /// Starts one as its vendor ships it that keeps everything in `dir`, on a free port of 127.0.0.1, and waits until it
+    /// answers; what it needs is fetched first. Where the environment names one that runs, it is that one.
     pub async fn start(
         cache: &Cache,
         kind: ServerKind,
         dir: &Path,
         lives: Lives,
     ) -> Result<Self, ServerError> {
-        if let Some(address) = given(kind)? {
-            return Ok(Self { kind, address, process: None, lives });
+        if let Some(given) = Self::given(kind).await? {
+            return Ok(given);
         }
-        fs::create_dir_all(dir).map_err(ServerError::file(dir))?;
+        let start = Start { cache, kind, dir, lives, tuning: Tuning::Durable, remove: false };
+        Self::start_own(start).await
+    }
+
+    /// Starts one for tests that share it, in a folder that goes with it. Where the environment names one that runs, it
+    /// is that one.
+    pub async fn for_tests(kind: ServerKind) -> Result<Self, ServerError> {
+        match Self::given(kind).await? {
+            Some(given) => Ok(given),
+            None => Self::own(kind, Tuning::Fast).await,
+        }
+    }
+
+    /// Starts one in a folder that goes with it, whatever the environment names: for a test that kills or stalls it.
+    pub async fn own(kind: ServerKind, tuning: Tuning) -> Result<Self, ServerError> {
+        let cache = Cache::of_the_user()?;
+        let scratch = Scratch::new(kind)?;
+        let dir = scratch.path();
+        let start = Start { cache: &cache, kind, dir, lives: Lives::WithUs, tuning, remove: true };
+        let server = Self::start_own(start).await?;
+        Ok(Self { _scratch: Some(scratch), ..server })
+    }
+
+    /// The one that the environment names, if it does.
+    async fn given(kind: ServerKind) -> Result<Option<Self>, ServerError> {
+        let variable = kind.variable();
+        let Some(address) = std::env::var(variable).ok().filter(|address| !address.is_empty()) else {
+            return Ok(None);
+        };
+        if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            return Err(ServerError::Address { variable });
+        }
+        let mut server = Self { kind, address, own: None, _scratch: None };
+        match server.until_ready(GIVEN_WITHIN).await {
+            Ok(()) => Ok(Some(server)),
+            Err(_) => Err(ServerError::Silent { kind, variable, address: server.address }),
+        }
+    }
+
+    async fn start_own(start: Start<'_>) -> Result<Self, ServerError> {
+        fs::create_dir_all(start.dir).map_err(ServerError::file(start.dir))?;
         let mut left = PORTS;
         loop {
             left -= 1;
-            match Self::start_once(cache, kind, dir, lives).await {
+            match Self::start_once(start).await {
                 Err(ServerError::Died { last, .. }) if left > 0 && port_was_taken(&last) => {}
                 started => return started,
             }
         }
     }
 
-    async fn start_once(
-        cache: &Cache,
-        kind: ServerKind,
-        dir: &Path,
-        lives: Lives,
-    ) -> Result<Self, ServerError> {
+    async fn start_once(start: Start<'_>) -> Result<Self, ServerError> {
+        let Start { cache, kind, dir, lives, tuning, remove } = start;
         let [port, second] = free_ports(dir)?;
         let fetched = match kind {
-            ServerKind::MySql => mysql::command(cache, dir, port).await,
-            ServerKind::MariaDb => mariadb::command(cache, dir, port).await,
+            ServerKind::MySql => mysql::command(cache, dir, port, tuning).await,
+            ServerKind::MariaDb => mariadb::command(cache, dir, port, tuning).await,
             ServerKind::Redis => redis::command(cache, dir, port).await,
-            ServerKind::Kafka => kafka::command(cache, dir, port, second).await,
+            ServerKind::Kafka => kafka::command(cache, dir, [port, second], tuning).await,
         };
         let command = fetched.map_err(|source| ServerError::Fetch { kind, source: Box::new(source) })?;
-        let log = dir.join("server.log");
-        let process = spawn(command.as_std(), &log, lives)?;
+        let recipe = Recipe::new(command.as_std(), dir, lives, remove)?;
         let address = SocketAddr::from(([127, 0, 0, 1], port)).to_string();
-        let mut server = Self { kind, address, process: Some(process), lives };
-        match server.until_ready(&log).await {
-            Ok(()) => Ok(server),
-            Err(error) => {
-                server.end();
-                Err(error)
-            }
-        }
+        let own = Own { recipe, process: None, lives };
+        let mut server = Self { kind, address, own: Some(own), _scratch: None };
+        server.restart().await?;
+        Ok(server)
     }
 
     /// What kind it is.
@@ -118,90 +170,115 @@ impl Server {
 
     /// The process, where it lives on its own.
     pub fn running(&self) -> Option<Running> {
-        let process = self.process.as_ref().filter(|_| self.lives == Lives::OnItsOwn)?;
-        Some(Running { pid: process.id() })
+        let own = self.own.as_ref().filter(|own| own.lives == Lives::OnItsOwn)?;
+        own.process.as_ref()?.pid().map(|pid| Running { pid })
     }
 
-    async fn until_ready(&mut self, log: &Path) -> Result<(), ServerError> {
+    /// Kills it as `kill -9` does. What it stored stays.
+    pub async fn kill(&mut self) -> Result<(), ServerError> {
+        self.end_by("KILL").await
+    }
+
+    /// Asks it to end, as an operator would, and waits until it did. What it stored stays.
+    pub async fn stop(&mut self) -> Result<(), ServerError> {
+        self.process()?.signal("CONT")?;
+        self.end_by("TERM").await
+    }
+
+    /// Stops it where it stands: its connections stay open and nothing is answered.
+    pub fn pause(&mut self) -> Result<(), ServerError> {
+        self.process()?.signal("STOP")
+    }
+
+    /// Lets it go on after `pause`.
+    pub fn resume(&mut self) -> Result<(), ServerError> {
+        self.process()?.signal("CONT")
+    }
+
+    /// Starts it on the same port with what it stored, and waits until it answers. One that runs is killed first.
+    pub async fn restart(&mut self) -> Result<(), ServerError> {
+        let own = self.own.as_mut().ok_or(ServerError::NotOurs { kind: self.kind })?;
+        if let Some(process) = own.process.take() {
+            process.end();
+        }
+        own.process = Some(own.recipe.spawn()?);
+        self.until_ready(READY_WITHIN).await
+    }
+
+    fn process(&mut self) -> Result<&mut Process, ServerError> {
         let kind = self.kind;
-        let last = || last_lines(&fs::read_to_string(log).unwrap_or_default());
+        let own = self.own.as_mut().ok_or(ServerError::NotOurs { kind })?;
+        own.process.as_mut().ok_or(ServerError::Down { kind })
+    }
+
+    async fn end_by(&mut self, signal: &str) -> Result<(), ServerError> {
+        let process = self.process()?;
+        process.signal(signal)?;
+        let gone = async {
+            while !process.has_ended() {
+                // tidy: sleep between two looks at a process that cannot call back
+                tokio::time::sleep(ASK_EVERY).await;
+            }
+        };
+        // What does not end in time is killed below.
+        let _ = tokio::time::timeout(END_WITHIN, gone).await;
+        if let Some(process) = self.own.as_mut().and_then(|own| own.process.take()) {
+            process.end();
+        }
+        Ok(())
+    }
+
+    async fn until_ready(&mut self, within: Duration) -> Result<(), ServerError> {
+        let kind = self.kind;
         let asking = async {
             while !probe::answers(kind, &self.address).await {
-                if self.has_ended() {
-                    return Err(ServerError::Died { kind, last: last() });
+                if let Some(own) = self.own.as_mut()
+                    && own.process.as_mut().is_some_and(Process::has_ended)
+                {
+                    return Err(ServerError::Died { kind, last: last_lines(&own.recipe.log()) });
                 }
                 // tidy: sleep between two questions to a server that cannot call back
                 tokio::time::sleep(ASK_EVERY).await;
             }
             Ok(())
         };
-        let seconds = READY_WITHIN.as_secs();
-        let asked = tokio::time::timeout(READY_WITHIN, asking).await;
-        asked.unwrap_or_else(|_| Err(ServerError::NotReady { kind, seconds, last: last() }))
-    }
-
-    fn has_ended(&mut self) -> bool {
-        self.process.as_mut().is_some_and(|process| !matches!(process.try_wait(), Ok(None)))
-    }
-
-    /// Ends it now, whatever it is doing.
-    fn end(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        if self.lives == Lives::OnItsOwn {
-            let _ = process.kill();
-        }
-        // Its supervisor ends it when this end of the pipe is closed; `wait` closes it.
-        let _ = process.wait();
+        let asked = tokio::time::timeout(within, asking).await;
+        asked.unwrap_or_else(|_| {
+            let last = self.own.as_ref().map(|own| last_lines(&own.recipe.log())).unwrap_or_default();
+            Err(ServerError::NotReady { kind, seconds: within.as_secs(), last })
+        })
     }
 }
 
-impl Drop for Server {
+impl Drop for Own {
     fn drop(&mut self) {
-        if self.lives == Lives::WithUs {
-            self.end();
+        if self.lives == Lives::WithUs
+            && let Some(process) = self.process.take()
+        {
+            process.end();
         }
-    }
-}
-
-fn spawn(command: &Command, log: &Path, lives: Lives) -> Result<Child, ServerError> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let out = File::create(log).map_err(ServerError::file(log))?;
-    let err = out.try_clone().map_err(ServerError::file(log))?;
-    let mut started = match lives {
-        Lives::WithUs => {
-            let mut supervisor = Command::new("sh");
-            supervisor.args(["-c", SUPERVISOR, "sh"]).arg(command.get_program()).stdin(Stdio::piped());
-            supervisor
-        }
-        Lives::OnItsOwn => {
-            let mut own = Command::new(command.get_program());
-            own.stdin(Stdio::null());
-            own
-        }
-    };
-    // Of a group of its own: Ctrl-C is for whoever started it.
-    let started = started.args(command.get_args()).stdout(out).stderr(err).process_group(0).spawn();
-    started.map_err(|source| ServerError::Run { program, source })
-}
-
-/// The address that the environment names.
-fn given(kind: ServerKind) -> Result<Option<String>, ServerError> {
-    let variable = kind.variable();
-    match std::env::var(variable) {
-        Ok(address) if !address.is_empty() => {
-            let is_address = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-            if is_address { Ok(Some(address)) } else { Err(ServerError::Address { variable }) }
-        }
-        _ => Ok(None),
     }
 }
 
 /// Two ports that nobody listens on; both are held until both are known.
 fn free_ports(dir: &Path) -> Result<[u16; 2], ServerError> {
-    let bind = || TcpListener::bind(("127.0.0.1", 0)).map_err(ServerError::file(dir));
-    let (one, two) = (bind()?, bind()?);
+    let (one, two) = (free_port(dir)?, free_port(dir)?);
     let port = |listener: &TcpListener| listener.local_addr().map_err(ServerError::file(dir));
     Ok([port(&one)?.port(), port(&two)?.port()])
+}
+
+fn free_port(dir: &Path) -> Result<TcpListener, ServerError> {
+    const TRIES: u32 = 100;
+    // Seeded differently in every process and at every call.
+    let random = RandomState::new();
+    for number in 0..TRIES {
+        let span = u64::from(LAST_PORT - FIRST_PORT);
+        let offset = u16::try_from(random.hash_one(number) % span).unwrap_or_default();
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", FIRST_PORT + offset)) {
+            return Ok(listener);
+        }
+    }
+    TcpListener::bind(("127.0.0.1", 0)).map_err(ServerError::file(dir))
 }
 
 fn port_was_taken(log: &str) -> bool {
