@@ -1,9 +1,9 @@
 use std::fs;
-use std::hash::{BuildHasher as _, RandomState};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::ports::free_listener;
 use crate::process::last_lines;
 use crate::scratch::Scratch;
 use crate::supervisor::{Process, Recipe};
@@ -19,10 +19,6 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 const ASK_EVERY: Duration = Duration::from_millis(25);
 /// Another process may take the free port first.
 const PORTS: usize = 5;
-/// Ports that the operating system does not hand out by itself: a client that dials while a server is down would
-/// otherwise sit on its port now and then.
-const FIRST_PORT: u16 = 15_000;
-const LAST_PORT: u16 = 32_000;
 
 /// How long a server lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -262,23 +258,10 @@ impl Drop for Own {
 
 /// Two ports that nobody listens on; both are held until both are known.
 fn free_ports(dir: &Path) -> Result<[u16; 2], ServerError> {
-    let (one, two) = (free_port(dir)?, free_port(dir)?);
+    let listen = || free_listener().map_err(ServerError::file(dir));
     let port = |listener: &TcpListener| listener.local_addr().map_err(ServerError::file(dir));
+    let (one, two) = (listen()?, listen()?);
     Ok([port(&one)?.port(), port(&two)?.port()])
-}
-
-fn free_port(dir: &Path) -> Result<TcpListener, ServerError> {
-    const TRIES: u32 = 100;
-    // Seeded differently in every process and at every call.
-    let random = RandomState::new();
-    for number in 0..TRIES {
-        let span = u64::from(LAST_PORT - FIRST_PORT);
-        let offset = u16::try_from(random.hash_one(number) % span).unwrap_or_default();
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", FIRST_PORT + offset)) {
-            return Ok(listener);
-        }
-    }
-    TcpListener::bind(("127.0.0.1", 0)).map_err(ServerError::file(dir))
 }
 
 fn port_was_taken(log: &str) -> bool {
