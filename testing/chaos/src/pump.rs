@@ -59,6 +59,7 @@ async fn write(
     mode: watch::Receiver<Mode>,
 ) -> io::Result<()> {
     while let Some(Piece { due, bytes }) = from.recv().await {
+        // tidy: sleep being late is what this is for
         tokio::time::sleep_until(due).await;
         let now = *mode.borrow();
         match now {
@@ -77,6 +78,7 @@ async fn slowly(to: &mut WriteHalf<'_>, bytes: &[u8], rate: u32) -> io::Result<(
     let slice = usize::try_from((rate / SLICES).max(1)).unwrap_or(CHUNK);
     for part in bytes.chunks(slice) {
         let length = u32::try_from(part.len()).unwrap_or(rate);
+        // tidy: sleep being slow is what this is for
         tokio::time::sleep(Duration::from_secs(1) * length / rate).await;
         to.write_all(part).await?;
     }
