@@ -5,7 +5,7 @@ use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use commerce_api::app::Platform;
-use commerce_api::config::Config;
+use commerce_api::config::{Config, Profile};
 use commerce_collector::Collector;
 use commerce_runtime::SystemClock;
 
@@ -24,9 +24,20 @@ pub fn configuration(global: &Global) -> Result<Loaded, Failure> {
     Ok(settings::load(&global.sources())?)
 }
 
+/// The servers can be configured; nothing runs on them yet.
+pub fn refuse_servers(settings: &Settings) -> Result<(), Failure> {
+    match settings.api.profile {
+        Profile::Embedded => Ok(()),
+        Profile::Servers => Err(Failure::Usage(
+            "the profile servers can be configured, but nothing runs on it yet".to_owned(),
+        )),
+    }
+}
+
 /// Configuration and logs of an operator's command: where nobody asked for more, only warnings are logged.
 pub fn for_operator(global: &Global) -> Result<Settings, Failure> {
     let Loaded { settings, origins } = configuration(global)?;
+    refuse_servers(&settings)?;
     let asked = origins.iter().any(|origin| origin.key == "log.filter" && origin.source != "default");
     let filter = if asked { settings.api.log.filter.as_str() } else { "warn" };
     commerce_telemetry::logging::init(settings.api.log.format, filter)?;

@@ -44,16 +44,15 @@ pub enum ConfigError {
         /// What may stand there.
         allowed: String,
     },
-    /// An installation that is no demonstration has no secret of its own.
+    /// An installation that needs a secret of its own has none.
     #[error(
-        "`{key}` is not set, and this is no demonstration, because {because}; {how}, and set it in the configuration \
-         file or as {}",
+        "`{key}` is not set, and {because}; {how}, and set it in the configuration file or as {}",
         variable_of(key)
     )]
     SecretNeeded {
         /// Which key.
         key: &'static str,
-        /// What makes it more than a demonstration.
+        /// Why it needs one.
         because: String,
         /// How to come by one.
         how: &'static str,

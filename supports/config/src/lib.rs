@@ -8,6 +8,7 @@ mod error;
 mod rule;
 mod secret;
 pub mod secrets;
+mod server_url;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -16,5 +17,6 @@ mod values;
 pub use error::ConfigError;
 pub use rule::{Rule, Setting, checks, setting};
 pub use secret::Secret;
+pub use server_url::ServerUrl;
 pub use sources::{Flag, Sources};
 pub use values::{Origin, Section, Tables, Values};

@@ -2,7 +2,7 @@
 
 use figment::value::{Num, Value};
 
-use crate::Secret;
+use crate::{Secret, ServerUrl};
 
 /// What a key may be.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,8 @@ pub enum Rule {
     Text(fn(&str) -> bool, &'static str),
     /// A list of texts, each of which passes the check; in an environment variable they are separated by commas.
     List(fn(&str) -> bool, &'static str),
+    /// A URL that passes the check, shown without the password that it may hold.
+    Url(fn(&str) -> bool, &'static str),
     /// A text that passes the check, never shown.
     Hidden(fn(&str) -> bool, &'static str),
     /// A list of at least one text, each of which passes the check, never shown; in an environment variable they are
@@ -49,6 +51,7 @@ impl Setting {
         match (&self.rule, value) {
             (Rule::Hidden(..), _) => format!("\"{}\"", Secret::HIDDEN),
             (Rule::HiddenList(..), _) => format!("[\"{}\"]", Secret::HIDDEN),
+            (Rule::Url(..), Value::String(_, text)) => format!("{:?}", ServerUrl::masked(text)),
             (_, Value::String(_, text)) => format!("{text:?}"),
             (_, Value::Bool(_, switch)) => switch.to_string(),
             (_, Value::Num(_, number)) => whole(*number)
@@ -81,7 +84,7 @@ impl Rule {
                 let fits = text.is_some_and(|text| names.contains(&text));
                 (!fits).then(|| format!("{}{note}", names.join(" or ")))
             }
-            Self::Text(check, expected) | Self::Hidden(check, expected) => {
+            Self::Text(check, expected) | Self::Url(check, expected) | Self::Hidden(check, expected) => {
                 (!text.is_some_and(check)).then(|| (*expected).to_owned())
             }
             Self::List(check, expected) => {
@@ -108,7 +111,7 @@ impl Rule {
             Self::List(..) | Self::HiddenList(..) => {
                 Value::from(text.split(',').map(str::trim).collect::<Vec<_>>())
             }
-            Self::Choice(..) | Self::Text(..) | Self::Hidden(..) => Value::from(text),
+            Self::Choice(..) | Self::Text(..) | Self::Url(..) | Self::Hidden(..) => Value::from(text),
         }
     }
 }

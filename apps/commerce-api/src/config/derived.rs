@@ -11,8 +11,8 @@ use commerce_database::SqliteOptions;
 use super::Config;
 
 impl Config {
-    /// Whether this is a demonstration: embedded, reachable from this machine only, and without a configuration file.
-    /// Only then are there public accounts and secrets that were made by themselves.
+    /// Whether this is a demonstration: on this machine only, with the servers that it uses, and without a configuration
+    /// file. Only then are there public accounts, and only an embedded one makes its secrets itself.
     pub fn is_demo(&self) -> bool {
         self.why_no_demo().is_none()
     }
@@ -23,7 +23,7 @@ impl Config {
         } else if !self.api.bind.is_loopback() {
             Some(format!("`api.bind` is {}, which other machines may reach", self.api.bind))
         } else {
-            None
+            self.server_elsewhere()
         }
     }
 

@@ -2,7 +2,7 @@ use std::fmt;
 
 use commerce_config::{ConfigError, Secret, secrets};
 
-use super::Config;
+use super::{Config, Profile};
 
 /// Names in the secrets of a demonstration's data directory.
 const FINGERPRINT: &str = "fingerprint_key";
@@ -40,7 +40,7 @@ impl Keys {
 }
 
 impl Config {
-    /// The configured keys; in a demonstration those that are not configured come from its data directory, where they
+    /// The configured keys; in an embedded demonstration those that are not configured come from its data directory, where they
     /// are made of `fresh` at the first start.
     pub fn keys(&self, fresh: impl FnMut() -> [u8; 32]) -> Result<Keys, ConfigError> {
         self.require_own_secrets()?;
@@ -69,9 +69,16 @@ impl Config {
         Some(texts.iter().filter_map(|text| text.expose().parse().ok()).collect())
     }
 
-    /// Refuses a shop that is no demonstration and lacks a secret of its own.
+    /// Refuses a shop that is no demonstration, or runs on servers, and lacks a secret of its own.
     pub fn require_own_secrets(&self) -> Result<(), ConfigError> {
-        let Some(because) = self.why_no_demo() else { return Ok(()) };
+        let because = match (self.why_no_demo(), self.profile) {
+            (Some(because), _) => format!("this is no demonstration, because {because}"),
+            (None, Profile::Servers) => {
+                "every process of the profile servers must have the same one, which none can make for the others"
+                    .to_owned()
+            }
+            (None, Profile::Embedded) => return Ok(()),
+        };
         let needed = [
             (self.secrets.fingerprint_key.is_none(), "secrets.fingerprint_key", HOW_KEY),
             (self.secrets.vault_key.is_none(), "secrets.vault_key", HOW_KEY),

@@ -7,17 +7,21 @@ mod keys;
 mod limits;
 mod model;
 mod payments;
+mod servers;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use commerce_config::{ConfigError, Flag, Origin, Secret, Section, Sources, Tables, Values, secrets};
+pub use commerce_config::{
+    ConfigError, Flag, Origin, Secret, Section, ServerUrl, Sources, Tables, Values, secrets,
+};
 pub use keys::Keys;
 pub use limits::{Cors, Limits};
 pub use model::{
     Actuator, Api, Config, DatabaseSection, Desk, Docs, Gateway, Idempotency, Log, Nightly, Orders, Password,
     Payments, Points, Profile, Relay, Secrets, Sessions, Shop,
 };
+pub use servers::{Kafka, KafkaSecurity, Mysql, MysqlTls, Redis, SaslMechanism};
 
 /// A configuration that was read and checked.
 #[derive(Debug, Clone)]

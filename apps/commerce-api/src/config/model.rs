@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use commerce_telemetry::LogFormat;
 use serde::{Deserialize, Serialize};
 
-use super::{Cors, Limits, Secret};
+use super::{Cors, Kafka, Limits, Mysql, Redis, Secret};
 
 /// Everything that can be set. [`Default`] is the demonstration on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub struct Config {
     pub log: Log,
     /// The embedded database.
     pub database: DatabaseSection,
+    /// The databases of the profile servers.
+    pub mysql: Mysql,
+    /// The cache of the profile servers.
+    pub redis: Redis,
+    /// The event log of the profile servers.
+    pub kafka: Kafka,
     /// The order desk.
     pub desk: Desk,
     /// Points.
@@ -64,6 +70,8 @@ pub enum Profile {
     /// Everything in one process, on `SQLite`.
     #[default]
     Embedded,
+    /// `MySQL`, Redis and Kafka, and as many processes as are needed.
+    Servers,
 }
 
 /// `api`: the HTTP API.
@@ -310,6 +318,9 @@ impl Default for Config {
             cors: Cors::default(),
             log: Log { format: LogFormat::Plain, filter: "info".to_owned() },
             database: DatabaseSection { readers: 4, durable: true, busy_timeout_ms: 5_000 },
+            mysql: Mysql::default(),
+            redis: Redis::default(),
+            kafka: Kafka::default(),
             desk: Desk { queue_max: 8_192, batch_max: 512, attempts_max: 4 },
             points: Points {
                 earn_basis_points: 100,

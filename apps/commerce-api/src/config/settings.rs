@@ -8,6 +8,7 @@ use commerce_telemetry::logging;
 use super::Config;
 use super::limits::{is_network, is_origin};
 use super::payments::time_of_day;
+use super::servers;
 
 const DAY_S: i64 = 86_400;
 const MONEY_MAX: i64 = commerce_api_domain::Money::MAX.won();
@@ -22,10 +23,7 @@ const TIME_OF_DAY: &str = "a time of day such as 04:30";
 /// Every key, in the order of `config/commerce.toml`.
 const ALL: &[Setting] = &[
     setting("data_dir", Rule::Text(checks::is_present, "the path of a directory")),
-    setting(
-        "profile",
-        Rule::Choice(&["embedded"], "; the profile servers (MySQL, Redis, Kafka) is not in this version yet"),
-    ),
+    setting("profile", Rule::Choice(&["embedded", "servers"], "")),
     setting("api.bind", Rule::Text(checks::is_address, "an IP address such as 127.0.0.1, ::1 or 0.0.0.0")),
     setting("api.port", Rule::Whole(0, 65_535, "; 0 takes a free port")),
     setting("docs.enabled", Rule::Switch),
@@ -55,6 +53,31 @@ const ALL: &[Setting] = &[
     setting("database.readers", Rule::Whole(1, 64, " connections")),
     setting("database.durable", Rule::Switch),
     setting("database.busy_timeout_ms", Rule::Whole(100, 60_000, " milliseconds")),
+    setting("mysql.oltp_url", Rule::Url(servers::is_mysql_url, servers::MYSQL_URL)),
+    setting("mysql.oltp_password", Rule::Hidden(checks::is_present, servers::PASSWORD)),
+    setting("mysql.olap_url", Rule::Url(servers::is_mysql_url, servers::MYSQL_URL)),
+    setting("mysql.olap_password", Rule::Hidden(checks::is_present, servers::PASSWORD)),
+    setting("mysql.pool_max", Rule::Whole(1, 1_000, " connections")),
+    setting("mysql.pool_min", Rule::Whole(0, 1_000, " connections")),
+    setting("mysql.connect_timeout_ms", Rule::Whole(100, 60_000, " milliseconds")),
+    setting("mysql.idle_timeout_s", Rule::Whole(10, DAY_S, " seconds")),
+    setting(
+        "mysql.tls",
+        Rule::Choice(&["preferred", "disabled", "required", "verify_ca", "verify_identity"], ""),
+    ),
+    setting("mysql.ca_file", Rule::Text(checks::is_present, servers::CA_FILE)),
+    setting("redis.url", Rule::Url(servers::is_redis_url, servers::REDIS_URL)),
+    setting("redis.password", Rule::Hidden(checks::is_present, servers::PASSWORD)),
+    setting("redis.replica_url", Rule::Url(servers::is_redis_url, servers::REDIS_URL)),
+    setting("redis.timeout_ms", Rule::Whole(10, 60_000, " milliseconds")),
+    setting("kafka.brokers", Rule::Text(servers::are_brokers, servers::BROKERS)),
+    setting("kafka.security", Rule::Choice(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], "")),
+    setting("kafka.sasl_mechanism", Rule::Choice(&["plain", "scram-sha-256", "scram-sha-512"], "")),
+    setting("kafka.username", Rule::Text(checks::is_present, "a name")),
+    setting("kafka.password", Rule::Hidden(checks::is_present, servers::PASSWORD)),
+    setting("kafka.ca_file", Rule::Text(checks::is_present, servers::CA_FILE)),
+    setting("kafka.partitions", Rule::Whole(1, 1_000, " partitions")),
+    setting("kafka.replication", Rule::Whole(1, 10, " copies")),
     setting("desk.queue_max", Rule::Whole(1, 100_000, " commands")),
     setting("desk.batch_max", Rule::Whole(1, 512, " commands")),
     setting("desk.attempts_max", Rule::Whole(1, 10, " runs")),
@@ -141,7 +164,8 @@ impl Section for Config {
 
     fn complete(&mut self, values: &Values) -> Result<(), ConfigError> {
         self.from_file = values.from_file();
-        check_together(self, values)
+        check_together(self, values)?;
+        servers::check(self, values)
     }
 }
 

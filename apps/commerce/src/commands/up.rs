@@ -19,6 +19,7 @@ use crate::signals::Stop;
 pub async fn run(global: &Global) -> Result<ExitCode, Failure> {
     let started_at = Instant::now();
     let settings = setup::configuration(global)?.settings;
+    setup::refuse_servers(&settings)?;
     let config = &settings.api;
     commerce_telemetry::logging::init(config.log.format, &config.log.filter)?;
     config.require_own_secrets()?;

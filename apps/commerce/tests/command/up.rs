@@ -49,7 +49,7 @@ fn configuration_errors_end_with_2_before_anything_is_made() {
     for (text, expected) in [
         ("[desk]\nbatch_max = 0\n", "`desk.batch_max` is 0"),
         ("[dsek]\nbatch_max = 1\n", "unknown setting `dsek`"),
-        ("profile = \"servers\"\n", "`profile` is \"servers\""),
+        ("profile = \"cloud\"\n", "`profile` is \"cloud\""),
         ("", "`secrets.fingerprint_key` is not set"),
     ] {
         std::fs::write(&file, text).unwrap();

@@ -1,3 +1,5 @@
+mod servers;
+
 use std::path::Path;
 
 use super::*;
@@ -70,8 +72,7 @@ fn bad_values_are_refused_with_key_value_source_and_what_is_allowed() {
         ("API__PORT", "-1", "`api.port` is -1", "a whole number from 0"),
         ("API__BIND", "localhost", "`api.bind` is \"localhost\"", "an IP address"),
         ("DATA_DIR", "", "`data_dir` is \"\"", "the path of a directory"),
-        ("PROFILE", "servers", "`profile` is \"servers\"", "embedded; the profile servers"),
-        ("PROFILE", "cloud", "`profile` is \"cloud\"", "embedded"),
+        ("PROFILE", "cloud", "`profile` is \"cloud\"", "embedded or servers"),
         ("DOCS__ENABLED", "yes", "`docs.enabled` is \"yes\"", "true or false"),
         ("LIMITS__USER_WRITES_PER_S", "0", "`limits.user_writes_per_s` is 0", "from 1 to 100000 requests"),
         (
