@@ -78,6 +78,8 @@ pub(super) fn halted(halted: bool) {
 
 #[expect(clippy::cast_precision_loss, reason = "a lag is far below 2^52 records")]
 pub(super) fn lag(topic: &str, partition: i32, records: i64) {
+    // At 0 from the start: of a counter that begins higher no increase is seen.
+    skipped(topic, partition, 0);
     metrics::gauge!(LAG, "topic" => topic.to_owned(), "partition" => partition.to_string())
         .set(records as f64);
 }

@@ -5,6 +5,8 @@ mod audit_events;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod compose;
+#[cfg(test)]
 mod disk_full;
 #[cfg(test)]
 mod dlq;
@@ -18,6 +20,8 @@ mod kill_mixed;
 mod kill_steps;
 #[cfg(test)]
 mod mode;
+#[cfg(test)]
+mod monitoring;
 #[cfg(test)]
 mod mutated;
 #[cfg(test)]

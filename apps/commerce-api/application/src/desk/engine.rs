@@ -170,6 +170,7 @@ type Replies<R> = Vec<Result<R, SubmitError>>;
 
 impl<H: BatchHandler> Worker<H> {
     async fn run(mut self) {
+        metrics::started(H::NAME);
         let mut left_over = None;
         loop {
             let first = match left_over.take() {
