@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use commerce_database::DatabaseError;
+use commerce_database::{DatabaseError, ErrorClass};
 
 /// Why the collector does not start: what, where, and how to fix it.
 #[derive(Debug, thiserror::Error)]
@@ -53,4 +53,17 @@ pub enum StartError {
     /// Metrics cannot be recorded.
     #[error("metrics cannot be recorded: {0}")]
     Metrics(#[from] commerce_telemetry::MetricsError),
+}
+
+impl StartError {
+    /// Whether a server that is needed cannot be reached: it may come.
+    pub fn is_absent(&self) -> bool {
+        let (Self::Open { source, .. } | Self::Migrate { source, .. }) = self else { return false };
+        source.class() == ErrorClass::Connection
+    }
+
+    /// Whether the caller can mend it.
+    pub const fn is_for_the_caller(&self) -> bool {
+        matches!(self, Self::PortTaken { .. } | Self::Bind { .. })
+    }
 }

@@ -7,7 +7,10 @@ pub mod infrastructure;
 pub mod interfaces;
 mod operator;
 mod options;
+#[cfg(feature = "process")]
+pub mod process;
 mod running;
+pub mod settings;
 
 pub use application::{ConsumerOptions, ConsumerState, JobsOptions, ProjectorOptions, Status};
 pub use commerce_collector_domain::Weights;

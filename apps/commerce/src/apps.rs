@@ -4,12 +4,12 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commerce_api::app::{Platform, Running};
-use commerce_api::config::Config;
+use commerce_api::app::{EventLog, Platform, Running};
+use commerce_api::config::Profile;
 use commerce_api::interfaces::SessionAuthenticator;
-use commerce_bus::{BusError, EmbeddedLog, EmbeddedOptions, EventBus, Record};
+use commerce_bus::{BusError, EventBus, Record};
+use commerce_collector::Collector;
 use commerce_collector::application::GROUP;
-use commerce_collector::{Collector, ConsumerOptions, ProjectorOptions, Weights};
 use commerce_contracts::topics;
 use commerce_runtime::SystemClock;
 use pg_simulator::{Capabilities, Simulator};
@@ -20,8 +20,6 @@ use crate::data_dir::Addresses;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
-/// Name of the event log in the data directory.
-pub const LOG_FILE: &str = "events.sqlite";
 /// Name of the collector's database there.
 pub const COLLECTOR_FILE: &str = commerce_collector::Options::DATABASE_FILE;
 /// Name of the simulated gateway's database there: the outside world's, not the shop's.
@@ -30,7 +28,7 @@ pub const GATEWAY_FILE: &str = "gateway.sqlite";
 /// The apps at work.
 pub struct Apps {
     simulator: Option<pg_simulator::Running>,
-    log: EmbeddedLog,
+    log: EventLog,
     api: Running,
     collector: commerce_collector::Running,
 }
@@ -43,19 +41,22 @@ impl Apps {
     /// publishes to it, and the collector that reads it. `platform` is that of the settings' data directory, which
     /// nobody else runs on.
     pub async fn start(platform: Platform, settings: &Settings) -> Result<Self, Failure> {
-        let simulator = match simulator_options(settings, &platform) {
-            Some(options) => Some(Simulator::start(options).await?),
-            None => None,
+        let simulator = if settings.simulates() {
+            let options = simulator_options(settings, platform.webhook_secrets.clone());
+            Some(Simulator::start(options).await?)
+        } else {
+            None
         };
         let mut config = settings.api.clone();
         if let Some(simulator) = &simulator {
             config.gateway.url = base_url(simulator.addr());
         }
         let clock = Arc::new(SystemClock);
-        let log = EmbeddedLog::open(log_options(&config, true), clock.clone()).await?;
-        let bus: Arc<dyn EventBus> = Arc::new(log.clone());
+        let log = EventLog::open(&config, true, clock.clone()).await?;
+        let bus = log.bus();
         let mut options = collector_options(settings);
-        options.projector.alone = true;
+        // On servers there may be others beside this process.
+        options.projector.alone = config.profile == Profile::Embedded;
         let collector = Collector::open(options, clock.as_ref()).await?;
         let authenticator = Arc::new(SessionAuthenticator::new(platform.accounts.clone()));
         let api = Running::start(platform, &config, Some(bus.clone()))?;
@@ -74,7 +75,7 @@ impl Apps {
 
     /// Publishes events beside those of the shop, as a producer of another process would.
     pub async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
-        let published = self.log.producer().publish(records).await;
+        let published = self.log.bus().producer().publish(records).await;
         published.into_iter().try_for_each(|position| position.map(drop))
     }
 
@@ -85,14 +86,14 @@ impl Apps {
         if let Some(simulator) = self.simulator {
             simulator.stop().await;
         }
-        wait_until_counted(&self.log, Self::COUNT_MAX).await;
+        wait_until_counted(&*self.log.bus(), Self::COUNT_MAX).await;
         self.collector.stop().await;
         self.log.close().await;
     }
 }
 
 /// Waits until the collector has read all that was published, for at most so long.
-async fn wait_until_counted(log: &EmbeddedLog, max: Duration) {
+async fn wait_until_counted(log: &dyn EventBus, max: Duration) {
     let give_up_at = Instant::now() + max;
     loop {
         match log.lag(GROUP, topics::ALL).await {
@@ -114,48 +115,22 @@ async fn wait_until_counted(log: &EmbeddedLog, max: Duration) {
     }
 }
 
-/// The log in the data directory; `alone` where no other process publishes to it or reads it in a group.
-pub fn log_options(config: &Config, alone: bool) -> EmbeddedOptions {
-    let mut options = EmbeddedOptions::new(config.data_dir.join(LOG_FILE));
-    options.durable = config.database.durable;
-    options.alone = alone;
-    options
-}
-
-/// The collector on the data directory.
+/// The collector, as it is configured.
 pub fn collector_options(settings: &Settings) -> commerce_collector::Options {
-    let (config, section) = (&settings.api, &settings.collector.collector);
-    let mut options = commerce_collector::Options::new(config.data_dir.join(COLLECTOR_FILE));
-    options.bind = section.bind;
-    options.port = section.port;
-    options.durable = config.database.durable;
-    options.zone = config.zone();
-    options.docs = config.docs.enabled;
-    options.scrape_token = config.actuator.scrape_token.as_ref().map(|token| token.expose().to_owned());
-    options.consumer = ConsumerOptions {
-        batch_max: section.batch_max,
-        linger: Duration::from_millis(section.flush_ms),
-        ..ConsumerOptions::default()
-    };
-    options.jobs.batch.chunk = section.job_chunk;
-    options.jobs.batch.lease = Duration::from_secs(section.job_lease_s);
-    let weights =
-        Weights { like: section.like_weight, view: section.view_weight, order: section.order_weight };
-    options.projector = ProjectorOptions { weights, ..ProjectorOptions::default() };
-    options
+    commerce_collector::process::options(&settings.api, &settings.collector)
 }
 
-/// The simulated gateway, as the shop's configuration describes its gateway; none where it does not run.
-fn simulator_options(settings: &Settings, platform: &Platform) -> Option<pg_simulator::Options> {
-    if !settings.simulates() {
-        return None;
-    }
+/// The simulated gateway, as the shop's configuration describes its gateway, which signs with the first of `secrets`.
+pub fn simulator_options(
+    settings: &Settings,
+    secrets: Vec<commerce_webhook::Secret>,
+) -> pg_simulator::Options {
     let (config, section) = (&settings.api, &settings.simulator.simulator);
     let mut options = pg_simulator::Options::new(config.data_dir.join(GATEWAY_FILE), section.preset);
     options.bind = Ipv4Addr::LOCALHOST.into();
     options.port = section.port;
     options.merchant.clone_from(&config.gateway.merchant);
-    options.webhook_secrets.clone_from(&platform.webhook_secrets);
+    options.webhook_secrets = secrets;
     let gateway = &config.gateway;
     options.capabilities = Capabilities {
         idempotency: gateway.idempotency,
@@ -168,5 +143,5 @@ fn simulator_options(settings: &Settings, platform: &Platform) -> Option<pg_simu
         options.seed = seed;
     }
     section.put_times(&mut options.faults);
-    Some(options)
+    options
 }

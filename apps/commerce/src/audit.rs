@@ -5,14 +5,14 @@ mod events;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use commerce_api::app::Platform;
+use commerce_api::app::{EventLog, Platform};
 use commerce_api_application::ports::AuditReport;
 use commerce_api_domain::Timestamp;
 use commerce_bus::EmbeddedLog;
 use commerce_collector::Collector;
 use commerce_runtime::SystemClock;
 
-use crate::apps::{collector_options, log_options};
+use crate::apps::collector_options;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::setup;
@@ -42,7 +42,7 @@ async fn recount_all(
     let paid_since = platform.clock.business_day_start(changed_since);
     // In the direction of the events, so that one that moves on meanwhile is found further on.
     let shop = platform.audit.event_facts(changed_since, paid_since).await?;
-    let ends = EmbeddedLog::ends_of(&log_options(&settings.api, false).path).await?;
+    let ends = EmbeddedLog::ends_of(&EventLog::file_options(&settings.api, false).path).await?;
     let counted = counted(settings, paid_since).await?;
     let shop_after = platform.audit.event_facts(changed_since, paid_since).await?;
     let comparison = Comparison {

@@ -88,6 +88,12 @@ impl Global {
 pub enum Command {
     /// Start the shop (the default)
     Up(Up),
+    /// Serve the API alone, one node of several; needs the profile servers. Its port: --api-port
+    Api,
+    /// Serve the collector alone, one of several; needs the profile servers. Its port: --collector-port
+    Collector,
+    /// Serve the simulated payment gateway alone, as [gateway] and [simulator] describe it. Its port: --gateway-port
+    PgSimulator,
     /// Walk through the whole shop over HTTP: sign up, buy with points, card and coupon, cancel, faults, rankings
     ///
     /// Says at every step what was expected and what came, and where the gateway was made to fail what that proves;

@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -66,6 +65,12 @@ pub enum Failure {
     /// The API does not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// A process of one app does not start.
+    #[error(transparent)]
+    Process(#[from] commerce_api::process::ProcessError),
+    /// The process of the collector does not start.
+    #[error(transparent)]
+    CollectorProcess(#[from] commerce_collector::process::ProcessError),
     /// The collector does not start.
     #[error(transparent)]
     Collector(#[from] commerce_collector::StartError),
@@ -126,18 +131,10 @@ impl Failure {
             | Self::NotADatabase { .. }
             | Self::NotAudited(_)
             | Self::NotTold(_) => true,
-            Self::Start(error) => matches!(
-                error,
-                StartError::PortTaken { .. }
-                    | StartError::Bind { .. }
-                    | StartError::DataDir { .. }
-                    | StartError::Config(_)
-            ),
-            Self::Collector(error) => matches!(
-                error,
-                commerce_collector::StartError::PortTaken { .. }
-                    | commerce_collector::StartError::Bind { .. }
-            ),
+            Self::Start(error) => error.is_for_the_caller(),
+            Self::Process(error) => return error.code(),
+            Self::CollectorProcess(error) => return error.code(),
+            Self::Collector(error) => error.is_for_the_caller(),
             Self::Simulator(error) => matches!(
                 error,
                 pg_simulator::StartError::PortTaken { .. } | pg_simulator::StartError::Bind { .. }
@@ -158,17 +155,7 @@ impl Failure {
 
     /// The error and what caused it, in one line.
     pub fn text(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            let inner = error.to_string();
-            // Some outer texts quote their cause.
-            if !text.contains(&inner) {
-                text = format!("{text}: {inner}");
-            }
-            source = error.source();
-        }
-        text
+        commerce_process::chain(self)
     }
 }
 

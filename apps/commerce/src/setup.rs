@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
-use commerce_api::app::Platform;
+use commerce_api::app::{EventLog, Platform};
 use commerce_api::config::{Config, Profile};
 use commerce_collector::Collector;
-use commerce_runtime::SystemClock;
+use commerce_process::Stop;
+use commerce_runtime::{SystemClock, fill_random};
 
-use crate::apps::{COLLECTOR_FILE, GATEWAY_FILE, LOG_FILE, collector_options};
+use crate::apps::{COLLECTOR_FILE, GATEWAY_FILE, collector_options};
 use crate::cli::Global;
 use crate::data_dir;
 use crate::failure::Failure;
@@ -32,6 +33,11 @@ pub fn refuse_servers(settings: &Settings) -> Result<(), Failure> {
             "the profile servers can be configured, but nothing runs on it yet".to_owned(),
         )),
     }
+}
+
+/// The signals that stop a command, from now on.
+pub fn signals() -> Result<Stop, Failure> {
+    Stop::listen().map_err(Failure::io("signals cannot be waited for"))
 }
 
 /// Configuration and logs of an operator's command: where nobody asked for more, only warnings are logged.
@@ -75,6 +81,16 @@ pub async fn open_collector(settings: &Settings) -> Result<Collector, Failure> {
     Ok(Collector::open(options, &SystemClock).await?)
 }
 
+/// The secrets of the gateway's signatures: those that are configured, or that the demonstration made.
+pub fn webhook_secrets(config: &Config) -> Result<Vec<commerce_webhook::Secret>, Failure> {
+    let fresh = || {
+        let mut key = [0; 32];
+        fill_random(&mut key);
+        key
+    };
+    Ok(config.keys(fresh)?.webhook)
+}
+
 /// Where the database is, or would be.
 pub fn database_file(config: &Config) -> PathBuf {
     config.data_dir.join(Platform::DATABASE_FILE)
@@ -82,7 +98,8 @@ pub fn database_file(config: &Config) -> PathBuf {
 
 /// Where every database is, or would be: of the shop, of the event log, of the collector, of the simulated gateway.
 pub fn database_files(config: &Config) -> [PathBuf; 4] {
-    [Platform::DATABASE_FILE, LOG_FILE, COLLECTOR_FILE, GATEWAY_FILE].map(|name| config.data_dir.join(name))
+    [Platform::DATABASE_FILE, EventLog::FILE, COLLECTOR_FILE, GATEWAY_FILE]
+        .map(|name| config.data_dir.join(name))
 }
 
 /// Refuses a file that is no database. One that is absent or empty will become one.

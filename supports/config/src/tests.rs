@@ -141,3 +141,18 @@ fn a_list_of_secrets_is_checked_one_by_one_and_never_shown() {
         assert!(error.to_string().contains("a list of at least one, each 16 characters"), "{error}");
     }
 }
+
+#[test]
+fn a_section_of_another_process_stands_there_unread() {
+    let environment = vec![
+        ("COMMERCE_API__PORT".into(), "81".into()),
+        ("COMMERCE_COUNTER__BATCH".into(), "no number".into()),
+    ];
+    let sources = Sources { environment, ..Sources::default() };
+    let alone = || Tables::default().with::<Shop>();
+    let values = alone().beside(&["counter"]).read(&sources).unwrap();
+    assert_eq!(values.section::<Shop>().unwrap().api.port, 81);
+    assert!(values.origins().iter().all(|origin| !origin.key.starts_with("counter")));
+    let error = alone().beside(&["optional"]).read(&sources).unwrap_err();
+    assert!(matches!(&error, ConfigError::Unknown { key, .. } if key == "counter"), "{error:?}");
+}

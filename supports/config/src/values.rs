@@ -38,6 +38,7 @@ pub struct Origin {
 pub struct Tables {
     settings: Vec<Setting>,
     defaults: Figment,
+    others: Vec<&'static str>,
 }
 
 impl Tables {
@@ -49,6 +50,13 @@ impl Tables {
         self
     }
 
+    /// Lets `sections` stand there unread: they are another process's, which checks them.
+    #[must_use]
+    pub fn beside(mut self, sections: &[&'static str]) -> Self {
+        self.others.extend_from_slice(sections);
+        self
+    }
+
     /// Every key, section after section.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
         self.settings.iter().map(|setting| setting.key)
@@ -56,7 +64,7 @@ impl Tables {
 
     /// Reads the values, and refuses unknown keys and values that are not allowed by themselves.
     pub fn read(self, sources: &Sources) -> Result<Values, ConfigError> {
-        let Self { settings, defaults: mut figment } = self;
+        let Self { settings, defaults: mut figment, others } = self;
         if let Some(file) = &sources.file {
             figment = figment.merge(TomlFile::read(file)?);
         }
@@ -65,7 +73,8 @@ impl Tables {
             figment = figment.merge(flag.clone());
         }
         let values = Values { settings, figment, from_file: sources.file.is_some() };
-        let table: Dict = values.figment.extract().map_err(shape)?;
+        let mut table: Dict = values.figment.extract().map_err(shape)?;
+        table.retain(|name, _| !others.contains(&name.as_str()));
         values.check_table("", &table)?;
         Ok(values)
     }

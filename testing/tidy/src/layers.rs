@@ -32,7 +32,7 @@ const IMPURE: &[&str] = &[
 const RULES: &[Rule] = &[
     Rule { name: "commerce-api-domain", forbidden: IMPURE, members: Some(&[]) },
     Rule { name: "commerce-collector-domain", forbidden: IMPURE, members: Some(&[]) },
-    // The two sides share nothing but events and boards.
+    // The two sides share nothing but events and boards. Its process, an optional feature, knows the shop (`SHOP`).
     Rule {
         name: "commerce-collector",
         forbidden: &[],
@@ -41,9 +41,11 @@ const RULES: &[Rule] = &[
             "commerce-boards",
             "commerce-bus",
             "commerce-collector-domain",
+            "commerce-config",
             "commerce-contracts",
             "commerce-database",
             "commerce-http",
+            "commerce-process",
             "commerce-resilience",
             "commerce-runtime",
             "commerce-telemetry",
@@ -106,6 +108,13 @@ const WITHOUT_DRIVERS: &[&str] = &[
     "apps/commerce-collector/src/application",
 ];
 
+/// What the collector must not know, but for the one file that makes a process of it: that shares configuration and
+/// sessions with the shop's processes.
+const SHOP: (&str, &str) = ("commerce-api", "commerce_api");
+const COLLECTOR: &str = "commerce-collector";
+const COLLECTOR_SOURCES: &str = "apps/commerce-collector/src";
+const COLLECTOR_PROCESS: &str = "apps/commerce-collector/src/process.rs";
+
 /// Reports every forbidden edge between crates.
 pub fn check_crates(crates: &[Crate]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -124,7 +133,7 @@ pub fn check_crates(crates: &[Crate]) -> Vec<Finding> {
     findings
 }
 
-/// Reports interface code that names a driver or an adapter.
+/// Reports interface code that names a driver or an adapter, and code of the collector that names the shop.
 pub fn check_interfaces(sources: &[Source]) -> Vec<Finding> {
     let interfaces = sources.iter().filter(|s| WITHOUT_DRIVERS.iter().any(|dir| is_below(&s.path, dir)));
     let mut findings = Vec::new();
@@ -135,6 +144,15 @@ pub fn check_interfaces(sources: &[Source]) -> Vec<Finding> {
                 findings.push(Finding::at(&source.path, token.line, message));
             }
         }
+    }
+    let collector =
+        sources.iter().filter(|s| is_below(&s.path, COLLECTOR_SOURCES) && s.path != COLLECTOR_PROCESS);
+    for source in collector {
+        let named = source.tokens.iter().filter(|token| token.ident() == Some(SHOP.1));
+        findings.extend(named.map(|token| {
+            let message = format!("only {COLLECTOR_PROCESS} may name the shop");
+            Finding::at(&source.path, token.line, message)
+        }));
     }
     findings
 }
@@ -155,7 +173,8 @@ fn reach(crates: &[Crate], from: &Crate) -> Vec<Edge> {
     let mut open = vec![(from, from.name.clone())];
     while let Some((member, path)) = open.pop() {
         for dependency in member.dependencies.iter().filter(|d| d.kind != Kind::Dev) {
-            if !seen.insert(dependency.name.clone()) {
+            let of_the_process = member.name == COLLECTOR && dependency.name == SHOP.0 && dependency.optional;
+            if of_the_process || !seen.insert(dependency.name.clone()) {
                 continue;
             }
             let path = format!("{path} -> {}", dependency.name);
@@ -285,6 +304,22 @@ mod tests {
         let shop = member("commerce-api", "apps/commerce-api", &[]);
         let simulator = member("pg-simulator", "apps/pg-simulator", &["commerce-api"]);
         assert_eq!(messages(&[shop, simulator]).len(), 1);
+    }
+
+    #[test]
+    fn a_collector_that_knows_the_shop_is_reported_but_for_its_process() {
+        let shop = member("commerce-api", "apps/commerce-api", &[]);
+        let mut collector = member(COLLECTOR, "apps/commerce-collector", &["commerce-api"]);
+        assert_eq!(messages(&[shop.clone(), collector.clone()]).len(), 1);
+        collector.dependencies[0].optional = true;
+        assert!(messages(&[shop, collector]).is_empty());
+
+        let text = "use commerce_api::config::Config;\n";
+        let process = Source::parse(COLLECTOR_PROCESS, text).unwrap();
+        let inside = Source::parse("apps/commerce-collector/src/running.rs", text).unwrap();
+        let found = check_interfaces(&[process, inside]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].place, "apps/commerce-collector/src/running.rs:1");
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Dependency {
     pub features: Vec<String>,
     /// Whether its default features are on.
     pub default_features: bool,
+    /// Whether it is there with a feature only.
+    pub optional: bool,
 }
 
 /// A member of the workspace.
@@ -153,6 +155,7 @@ fn dependency(declared: &cargo_metadata::Dependency) -> Dependency {
         external: declared.path.is_none(),
         features: declared.features.clone(),
         default_features: declared.uses_default_features,
+        optional: declared.optional,
     }
 }
 
@@ -167,6 +170,7 @@ pub(crate) mod samples {
             external,
             features: vec![],
             default_features: false,
+            optional: false,
         }
     }
 

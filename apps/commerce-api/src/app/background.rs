@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::platform::Platform;
 use super::wiring::{self, Desks};
-use crate::config::Config;
+use crate::config::{Config, Profile};
 
 /// A task that is told to stop and then waited for.
 pub(super) struct Background {
@@ -65,8 +65,11 @@ pub(super) fn dispatcher(
         platform.cipher.clone(),
         &*platform.ids,
         platform.clock.clone(),
-        // The data directory belongs to this process: whoever had claimed a payment in it before is gone.
-        DispatchOptions { alone: true, ..config.dispatch_options(longest_call) },
+        // A data directory belongs to this process: whoever had claimed a payment in it before is gone.
+        DispatchOptions {
+            alone: config.profile == Profile::Embedded,
+            ..config.dispatch_options(longest_call)
+        },
     );
     Background::spawn("payment dispatcher", async move |stop| dispatcher.run(stop).await)
 }
@@ -98,8 +101,8 @@ pub(super) fn relay(
         platform.leases.clone(),
         platform.clock.clone(),
         &*platform.ids,
-        // The data directory belongs to this process: whoever held a lease in it before is gone.
-        RelayOptions { alone: true, ..config.relay_options() },
+        // A data directory belongs to this process: whoever held a lease in it before is gone.
+        RelayOptions { alone: config.profile == Profile::Embedded, ..config.relay_options() },
     );
     let wake = vec![desks.orders.events_written().listen(), desks.likes.events_written().listen()];
     Background::spawn("relay", async move |mut stop| {

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use commerce_api_application::ports::{BoxError, StorageError};
 use commerce_api_infrastructure::gateway::GatewaySetupError;
-use commerce_database::DatabaseError;
+use commerce_database::{DatabaseError, ErrorClass};
 
 use crate::config::ConfigError;
 
@@ -51,6 +51,9 @@ pub enum StartError {
         /// Why.
         source: DatabaseError,
     },
+    /// The event log cannot be opened.
+    #[error("the event log cannot be opened")]
+    EventLog(#[source] BoxError),
     /// A setting is not usable.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -66,6 +69,19 @@ pub enum StartError {
     /// Metrics cannot be recorded.
     #[error("metrics cannot be recorded: {0}")]
     Metrics(#[from] commerce_telemetry::MetricsError),
+}
+
+impl StartError {
+    /// Whether a server that is needed cannot be reached: it may come.
+    pub fn is_absent(&self) -> bool {
+        let (Self::Open { source, .. } | Self::Migrate { source, .. }) = self else { return false };
+        source.class() == ErrorClass::Connection
+    }
+
+    /// Whether the caller can mend it.
+    pub const fn is_for_the_caller(&self) -> bool {
+        matches!(self, Self::PortTaken { .. } | Self::Bind { .. } | Self::DataDir { .. } | Self::Config(_))
+    }
 }
 
 impl From<StorageError> for StartError {

@@ -3,6 +3,7 @@
 mod background;
 pub mod demo;
 mod error;
+mod event_log;
 mod guards;
 mod health;
 mod platform;
@@ -11,6 +12,7 @@ mod running;
 mod wiring;
 
 pub use error::StartError;
+pub use event_log::EventLog;
 pub use guards::AdminSession;
 pub use platform::Platform;
 pub use reconcile::reconciler;

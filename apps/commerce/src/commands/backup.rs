@@ -3,11 +3,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use commerce_api::app::EventLog;
 use commerce_api::config::Config;
 use commerce_config::secrets;
 use commerce_database::{Database, DatabaseError, SqliteOptions, WriteTransaction};
 
-use crate::apps::{COLLECTOR_FILE, GATEWAY_FILE, LOG_FILE};
+use crate::apps::{COLLECTOR_FILE, GATEWAY_FILE};
 use crate::cli::{Backup, Global};
 use crate::console;
 use crate::data_dir;
@@ -43,7 +44,7 @@ pub async fn run(global: &Global, options: &Backup) -> Result<ExitCode, Failure>
 
 async fn copy_databases(config: &Config, shop: &Database, dir: &Path) -> Result<u64, Failure> {
     let collector = open(config.data_dir.join(COLLECTOR_FILE)).await?;
-    let log = open(config.data_dir.join(LOG_FILE)).await?;
+    let log = open(config.data_dir.join(EventLog::FILE)).await?;
     let gateway = open(config.data_dir.join(GATEWAY_FILE)).await?;
     let held: Option<WriteTransaction> = match &log {
         Some(log) => Some(log.begin_write("backup").await?),

@@ -20,7 +20,6 @@ use crate::cli::{Global, Job, Length, RunJob};
 use crate::console;
 use crate::failure::Failure;
 use crate::setup;
-use crate::signals::Stop;
 
 impl From<Length> for PeriodKind {
     fn from(length: Length) -> Self {
@@ -73,7 +72,7 @@ fn period(jobs: &Jobs, options: &RunJob) -> Result<Period, Failure> {
 
 async fn run(jobs: &Jobs, options: &RunJob, stop: watch::Sender<bool>) -> Result<ExitCode, Failure> {
     let period = period(jobs, options)?;
-    let mut signals = Stop::listen()?;
+    let mut signals = setup::signals()?;
     // Drawn on standard error, and only where that is a terminal.
     let bar = ProgressBar::new(jobs.periods.products().await.map_err(Failure::Facts)?);
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} products, {per_sec}") {

@@ -6,6 +6,7 @@ mod config;
 mod dlq;
 mod job;
 mod migrate;
+mod nodes;
 mod rebuild;
 mod reconcile;
 mod report;
@@ -20,7 +21,7 @@ use crate::demo;
 use crate::failure::Failure;
 use crate::gateway::TakeBack;
 use crate::sale;
-use crate::signals::Stop;
+use crate::setup;
 
 /// Exit code of a command that a signal ended, as shells know it.
 const INTERRUPTED: u8 = 130;
@@ -30,15 +31,20 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let global = &cli.global;
     let command = match cli.command {
         None | Some(Command::Up(_)) => return up::run(global).await,
+        Some(Command::Api) => return nodes::api(global).await,
+        Some(Command::Collector) => return nodes::collector(global).await,
+        Some(Command::PgSimulator) => return nodes::simulator(global).await,
         // It stops at the edge of a chunk when it is told to.
         Some(Command::Job(command)) => return job::job(global, &command).await,
         Some(command) => command,
     };
-    let mut stop = Stop::listen()?;
+    let mut stop = setup::signals()?;
     let faults = TakeBack::default();
     let work = async {
         match &command {
-            Command::Up(_) | Command::Job(_) => Ok(ExitCode::SUCCESS),
+            Command::Up(_) | Command::Job(_) | Command::Api | Command::Collector | Command::PgSimulator => {
+                Ok(ExitCode::SUCCESS)
+            }
             Command::Demo(options) => demo::demo(global, options, &faults).await,
             Command::FlashSale(options) => sale::flash_sale(global, options, &faults).await,
             Command::Load(options) => sale::load(global, options).await,

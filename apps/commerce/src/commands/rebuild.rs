@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use commerce_api::app::EventLog;
 use commerce_bus::{LogFile, LogReader};
 use commerce_collector::Collector;
 use commerce_collector::application::rebuild::{Comparison, RebuildError};
 use commerce_runtime::SystemClock;
 use serde_json::json;
 
-use crate::apps::log_options;
 use crate::cli::Global;
 use crate::cli::rebuild::{Rebuild, RebuildBoards, RebuildMetrics};
 use crate::console;
@@ -51,7 +51,7 @@ async fn metrics(
     settings: &Settings,
     options: &RebuildMetrics,
 ) -> Result<ExitCode, Failure> {
-    let log = log_options(&settings.api, false);
+    let log = EventLog::file_options(&settings.api, false);
     let clock = Arc::new(SystemClock);
     let Some(file) = LogFile::open(&log.path, log.retention, clock.clone()).await? else {
         return Err(Failure::NoDatabase { path: log.path });

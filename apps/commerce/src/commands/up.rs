@@ -13,7 +13,6 @@ use crate::mode;
 use crate::ports;
 use crate::settings::Settings;
 use crate::setup;
-use crate::signals::Stop;
 
 /// Starts the shop and runs until a signal.
 pub async fn run(global: &Global) -> Result<ExitCode, Failure> {
@@ -23,7 +22,7 @@ pub async fn run(global: &Global) -> Result<ExitCode, Failure> {
     let config = &settings.api;
     commerce_telemetry::logging::init(config.log.format, &config.log.filter)?;
     config.require_own_secrets()?;
-    let mut stop = Stop::listen()?;
+    let mut stop = setup::signals()?;
     let mut lock = take_directory(&settings).await?;
 
     let platform = Platform::open(config).await?;

@@ -2,7 +2,6 @@
 //!
 //! `config/commerce.toml` is the documented default of all of them.
 
-mod collector;
 mod simulator;
 #[cfg(test)]
 mod tests;
@@ -10,7 +9,7 @@ mod tests;
 use commerce_api::config::{Config, Gateway};
 use commerce_config::{ConfigError, Origin, Sources, Tables, Values};
 
-pub use collector::CollectorSettings;
+pub use commerce_collector::settings::CollectorSettings;
 pub use simulator::SimulatorSettings;
 
 /// The sections of all apps, checked.

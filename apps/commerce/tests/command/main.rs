@@ -25,6 +25,8 @@ mod monitoring;
 #[cfg(test)]
 mod mutated;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod reconcile;

@@ -1,7 +1,12 @@
+//! What the configuration tells the collector: its section of the file that all apps share.
+
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use commerce_config::{Rule, Section, Setting, checks, setting};
 use serde::{Deserialize, Serialize};
+
+use crate::{ConsumerOptions, Options, ProjectorOptions, Weights};
 
 /// What the collector is told.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -48,6 +53,23 @@ impl Default for Collector {
             view_weight: 1,
             order_weight: 6,
         }
+    }
+}
+
+impl Collector {
+    /// Sets in `options` what is set here.
+    pub fn apply(&self, options: &mut Options) {
+        options.bind = self.bind;
+        options.port = self.port;
+        options.consumer = ConsumerOptions {
+            batch_max: self.batch_max,
+            linger: Duration::from_millis(self.flush_ms),
+            ..ConsumerOptions::default()
+        };
+        options.jobs.batch.chunk = self.job_chunk;
+        options.jobs.batch.lease = Duration::from_secs(self.job_lease_s);
+        let weights = Weights { like: self.like_weight, view: self.view_weight, order: self.order_weight };
+        options.projector = ProjectorOptions { weights, ..ProjectorOptions::default() };
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the command says. A reader that went away is no failure: writing goes on into nothing.
+//! What a process says. A reader that went away is no failure: writing goes on into nothing.
 
 use std::io::{self, Write as _};
 

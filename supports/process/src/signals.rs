@@ -1,6 +1,6 @@
-//! The signals that stop the command.
+//! The signals that stop a process.
 
-use crate::failure::Failure;
+use std::io;
 
 /// SIGINT (Ctrl-C) and SIGTERM.
 pub struct Stop {
@@ -13,10 +13,9 @@ pub struct Stop {
 #[cfg(unix)]
 impl Stop {
     /// Listens from now on.
-    pub fn listen() -> Result<Self, Failure> {
+    pub fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(Failure::io("signals cannot be waited for"));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     /// Waits for the next one.
@@ -31,7 +30,7 @@ impl Stop {
 #[cfg(not(unix))]
 impl Stop {
     /// Listens from now on.
-    pub fn listen() -> Result<Self, Failure> {
+    pub fn listen() -> io::Result<Self> {
         Ok(Self {})
     }
 
