@@ -35,6 +35,17 @@ fn everything_settles_and_all_books_agree_under_every_seed() {
     }
 }
 
+/// Seeds that found something. 65755: a collector that stood still ranked nothing for nine times as long.
+const FAILED_ONCE: [u64; 1] = [65_755];
+
+#[test]
+fn seeds_that_failed_once_hold() {
+    for seed in FAILED_ONCE {
+        let plan = Plan::of(seed);
+        assert_held(&plan, &run(&plan, Attention::FAST));
+    }
+}
+
 #[test]
 fn what_never_happened_is_told_once_there_were_enough_seeds() {
     let nothing = Sweep { seeds: 1_000, ..Sweep::default() };

@@ -44,6 +44,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Ranking takes at most one part in so many of the time: a large day is ranked less often, and counting goes on.
 const REST: u32 = 9;
+/// But it never rests for longer: what took long may have been a process that stood still, or a database that did not
+/// answer, and says nothing of the next ranking.
+const REST_MAX: Duration = Duration::from_secs(30);
 /// Days ranked before the lease is looked at again.
 const DAYS: u64 = 31;
 
@@ -93,7 +96,8 @@ impl Projector {
             if let Err(error) = self.pass(&mut lease, in_step_at).await {
                 tracing::warn!(error = %Chain(&error), "the boards were not ranked; tried again");
             }
-            let pause = self.options.every.max(started.elapsed() * REST);
+            let rest = (started.elapsed() * REST).min(REST_MAX);
+            let pause = self.options.every.max(rest);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.wait_for(|stop| *stop) => break,
