@@ -1,5 +1,5 @@
 //! How much one caller may ask: by user, by address and by account that is logged in to, each by the generic cell
-//! rate algorithm, in this process.
+//! rate algorithm: in this process, or over all nodes where they share buckets.
 
 mod address;
 mod bucket;
@@ -8,7 +8,7 @@ mod gate;
 use http::{Method, Request};
 
 pub use address::{Networks, NotANetwork, client_address};
-pub use bucket::{Allowance, Verdict};
+pub use bucket::{Allowance, Buckets, SharedBuckets, Taken, Verdict};
 pub use gate::{LimitOptions, RateLimits, limit_addresses, limit_users};
 
 /// What a request costs.

@@ -46,6 +46,7 @@ const RULES: &[Rule] = &[
             "commerce-database",
             "commerce-http",
             "commerce-process",
+            "commerce-redis",
             "commerce-resilience",
             "commerce-runtime",
             "commerce-telemetry",
@@ -86,6 +87,11 @@ const RULES: &[Rule] = &[
         name: "commerce-resilience",
         forbidden: &["axum", "hyper", "reqwest", "sea-orm", "sqlx"],
         members: Some(&["commerce-runtime"]),
+    },
+    Rule {
+        name: "commerce-redis",
+        forbidden: &["axum", "hyper", "sea-orm", "sqlx"],
+        members: Some(&["commerce-resilience", "commerce-runtime"]),
     },
     Rule {
         name: "commerce-webhook",

@@ -1,9 +1,10 @@
-//! Buckets that refill, one a key, as many as fit.
+//! Buckets that refill, one a key, as many as fit; those that all nodes share, where there are such.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::response::Response;
 use governor::clock::Clock;
 use governor::middleware::StateInformationMiddleware;
@@ -40,7 +41,7 @@ impl Allowance {
     }
 
     /// Time until one more is allowed.
-    fn interval(self) -> Duration {
+    pub fn interval(self) -> Duration {
         Duration::from_mins(1) / self.per_minute.max(1)
     }
 
@@ -57,6 +58,23 @@ impl Allowance {
         let unbounded = Quota::per_second(NonZeroU32::MAX);
         Quota::with_period(self.interval()).unwrap_or(unbounded).allow_burst(self.burst())
     }
+}
+
+/// What came of taking one out of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// What is left.
+    pub remaining: u32,
+    /// How long until there is one, where there was none; nothing was taken then.
+    pub wait: Option<Duration>,
+}
+
+/// Buckets that all nodes share.
+#[async_trait]
+pub trait SharedBuckets: Send + Sync + 'static {
+    /// Takes one out of the bucket of `key` among those of a limit; none where the buckets cannot be reached: the node
+    /// counts for itself then.
+    async fn take(&self, limit: &'static str, key: u128, allowance: Allowance) -> Option<Taken>;
 }
 
 /// Time since the buckets were made; it never goes back.
@@ -85,8 +103,8 @@ impl StateStore for Bounded {
     }
 }
 
-/// One bucket a key.
-pub(super) struct Buckets {
+/// One bucket a key, in this process.
+pub struct Buckets {
     name: &'static str,
     allowance: Allowance,
     limiter: RateLimiter<u128, Bounded, Uptime, StateInformationMiddleware>,
@@ -94,7 +112,7 @@ pub(super) struct Buckets {
 
 impl Buckets {
     /// Full buckets; `name` is what callers see.
-    pub(super) fn new(name: &'static str, allowance: Allowance) -> Self {
+    pub fn new(name: &'static str, allowance: Allowance) -> Self {
         // Full again, a bucket is as good as forgotten.
         let idle = allowance.refill() + Duration::from_secs(1);
         let states = Cache::builder().max_capacity(KEYS_MAX).time_to_idle(idle).build();
@@ -103,13 +121,25 @@ impl Buckets {
     }
 
     /// Takes one out of the bucket of `key`.
-    pub(super) fn take(&self, key: u128) -> Verdict {
-        let Self { name, allowance, limiter } = self;
-        let (remaining, wait) = match limiter.check_key(&key) {
-            Ok(state) => (state.remaining_burst_capacity(), None),
-            Err(refusal) => (0, Some(refusal.wait_time_from(limiter.clock().now()))),
+    pub fn take(&self, key: u128) -> Taken {
+        match self.limiter.check_key(&key) {
+            Ok(state) => Taken { remaining: state.remaining_burst_capacity(), wait: None },
+            Err(refusal) => {
+                let wait = refusal.wait_time_from(self.limiter.clock().now());
+                Taken { remaining: 0, wait: Some(wait) }
+            }
+        }
+    }
+
+    /// The same, out of the bucket that all nodes share where there is one that can be reached.
+    pub(super) async fn take_shared(&self, shared: Option<&dyn SharedBuckets>, key: u128) -> Verdict {
+        let Self { name, allowance, .. } = *self;
+        let taken = match shared {
+            Some(shared) => shared.take(name, key, allowance).await,
+            None => None,
         };
-        Verdict { name, allowance: *allowance, remaining, wait }
+        let Taken { remaining, wait } = taken.unwrap_or_else(|| self.take(key));
+        Verdict { name, allowance, remaining, wait }
     }
 }
 
@@ -190,11 +220,33 @@ mod tests {
     async fn callers_are_told_what_is_left() {
         let buckets = Buckets::new("user-write", TWO);
         let mut response = Response::default();
-        buckets.take(1).tell(&mut response);
+        buckets.take_shared(None, 1).await.tell(&mut response);
         assert_eq!(response.headers()[RATE_LIMIT], "\"user-write\";r=1;t=10");
         assert_eq!(response.headers()[RATE_LIMIT_POLICY], "\"user-write\";q=2;w=20");
-        assert!(buckets.take(1).refusal().is_none());
-        assert!(buckets.take(1).refusal().is_some());
+        assert!(buckets.take_shared(None, 1).await.refusal().is_none());
+        assert!(buckets.take_shared(None, 1).await.refusal().is_some());
+    }
+
+    /// Buckets elsewhere: always full, or gone.
+    struct Elsewhere(bool);
+
+    #[async_trait]
+    impl SharedBuckets for Elsewhere {
+        async fn take(&self, limit: &'static str, _: u128, allowance: Allowance) -> Option<Taken> {
+            assert_eq!((limit, allowance), ("user-write", TWO));
+            self.0.then_some(Taken { remaining: 1, wait: None })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shared_buckets_count_and_where_they_are_gone_the_nodes_own_do() {
+        let buckets = Buckets::new("user-write", TWO);
+        for _ in 0..5 {
+            assert!(buckets.take_shared(Some(&Elsewhere(true)), 1).await.refusal().is_none());
+        }
+        let refused = async || buckets.take_shared(Some(&Elsewhere(false)), 1).await.refusal().is_some();
+        assert_eq!([refused().await, refused().await, refused().await], [false, false, true]);
+        assert!(buckets.take_shared(Some(&Elsewhere(true)), 1).await.refusal().is_none(), "back");
     }
 
     #[test]

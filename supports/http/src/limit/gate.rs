@@ -1,6 +1,5 @@
 //! The two middlewares that hold callers to their limits, and the limit of log-ins to one account.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,9 +7,10 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::Method;
+use sha2::{Digest as _, Sha256};
 
 use super::address::key;
-use super::bucket::{Buckets, Verdict};
+use super::bucket::{Buckets, SharedBuckets, Verdict};
 use super::{Allowance, Networks, RouteClass, client_address};
 use crate::policy::Principal;
 use crate::problem::Problem;
@@ -46,8 +46,7 @@ pub struct RateLimits {
     address_writes: Buckets,
     address_log_ins: Buckets,
     account_log_ins: Buckets,
-    /// Callers choose login ids, so they must not know which of them share a bucket.
-    hasher: RandomState,
+    shared: Option<Arc<dyn SharedBuckets>>,
     options: LimitOptions,
 }
 
@@ -61,25 +60,35 @@ impl RateLimits {
             address_writes: Buckets::new("address-write", options.address_writes),
             address_log_ins: Buckets::new("address-log-in", options.address_log_ins),
             account_log_ins: Buckets::new("account-log-in", options.account_log_ins),
-            hasher: RandomState::new(),
+            shared: None,
             options,
         }
     }
 
+    /// The same, out of buckets that all nodes share as long as they can be reached.
+    #[must_use]
+    pub fn over_all_nodes(self, shared: Arc<dyn SharedBuckets>) -> Self {
+        Self { shared: Some(shared), ..self }
+    }
+
     /// Counts a log-in to the account `login_id`, whether there is such an account or not; 429 `RATE_LIMITED` where it
     /// is one too many.
-    pub fn log_in(&self, login_id: &str) -> Result<(), Problem> {
-        let account = self.hasher.hash_one(login_id.trim().to_lowercase());
-        let verdict = self.account_log_ins.take(account.into());
+    pub async fn log_in(&self, login_id: &str) -> Result<(), Problem> {
+        let verdict = self.take(&self.account_log_ins, account_key(login_id)).await;
         verdict.refusal().map_or(Ok(()), Err)
+    }
+
+    async fn take(&self, buckets: &Buckets, key: u128) -> Verdict {
+        buckets.take_shared(self.shared.as_deref(), key).await
     }
 
     fn class(&self, request: &Request) -> RouteClass {
         RouteClass::of(request, self.options.log_in_routes)
     }
 
-    /// Puts the caller's address in the place of the proxy's, and counts the request; none without an address.
-    fn by_address(&self, request: &mut Request) -> Option<Verdict> {
+    /// Puts the caller's address in the place of the proxy's, and tells which bucket it takes from; none without an
+    /// address or a limit.
+    fn by_address(&self, request: &mut Request) -> Option<(&Buckets, u128)> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0;
         let address = client_address(peer.ip(), request.headers(), &self.options.trusted_proxies);
         request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address, peer.port())));
@@ -91,17 +100,23 @@ impl RateLimits {
             RouteClass::Write => &self.address_writes,
             RouteClass::LogIn => &self.address_log_ins,
         };
-        Some(buckets.take(key(address)))
+        Some((buckets, key(address)))
     }
 
-    fn by_user(&self, request: &Request) -> Option<Verdict> {
+    fn by_user(&self, request: &Request) -> Option<(&Buckets, u128)> {
         let user = request.extensions().get::<Principal>()?.user_id;
         let buckets = match self.class(request) {
             RouteClass::Read => &self.user_reads,
             RouteClass::Write | RouteClass::LogIn => &self.user_writes,
         };
-        Some(buckets.take(u128::from(user.cast_unsigned())))
+        Some((buckets, u128::from(user.cast_unsigned())))
     }
+}
+
+/// Callers choose login ids, and must not find one that shares somebody else's bucket.
+fn account_key(login_id: &str) -> u128 {
+    let hash = Sha256::digest(login_id.trim().to_lowercase());
+    hash.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte))
 }
 
 /// Holds addresses to their limits, and leaves the caller's address to what runs inside, as `ConnectInfo`.
@@ -113,13 +128,19 @@ pub async fn limit_addresses(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let verdict = limits.by_address(&mut request);
+    let verdict = match limits.by_address(&mut request) {
+        Some((buckets, key)) => Some(limits.take(buckets, key).await),
+        None => None,
+    };
     pass(verdict, request, next).await
 }
 
 /// Holds users to their limits, whatever tokens and addresses they use. Apply it inside of the gate.
 pub async fn limit_users(State(limits): State<Arc<RateLimits>>, request: Request, next: Next) -> Response {
-    let verdict = limits.by_user(&request);
+    let verdict = match limits.by_user(&request) {
+        Some((buckets, key)) => Some(limits.take(buckets, key).await),
+        None => None,
+    };
     pass(verdict, request, next).await
 }
 

@@ -85,7 +85,7 @@ async fn log_in(
     let LogInRequest { login_id, password } = request;
     // Before anything is looked up: the refusal does not depend on whether there is such an account.
     if let Some(Extension(limits)) = limits {
-        limits.log_in(&login_id)?;
+        limits.log_in(&login_id).await?;
     }
     let session = api.accounts.log_in(LogIn { login_id, password }).await.map_err(account_failure)?;
     Ok((StatusCode::CREATED, Json(SessionResponse::from(session))).into_response())
