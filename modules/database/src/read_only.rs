@@ -1,13 +1,10 @@
-//! A database that somebody else writes.
+//! A file that somebody else writes.
 
 use std::{fmt, io, sync::Arc};
 
 use sea_orm::{DatabaseConnection, SqlxSqliteConnector};
 
-use crate::{
-    Database, DatabaseError, Dialect, MySqlOptions, NamedReader, SqliteOptions, StatementLog,
-    mysql::{Access, Pool},
-};
+use crate::{Database, DatabaseError, Dialect, NamedReader, SqliteOptions, StatementLog};
 
 /// A database that another handle, or another process, writes: connections that cannot, and no writer task. Cheap to
 /// clone; closed when the last clone is dropped.
@@ -15,8 +12,6 @@ use crate::{
 pub struct ReadOnlyDatabase {
     connections: DatabaseConnection,
     log: Arc<StatementLog>,
-    /// Keeps the way to the server open.
-    server: Option<Pool>,
 }
 
 impl Database {
@@ -32,24 +27,14 @@ impl Database {
         }
         let pool = options.read_only_pool().await.map_err(failed)?;
         let connections = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
-        Ok(Some(ReadOnlyDatabase { connections, log: Arc::default(), server: None }))
-    }
-
-    /// A server's database that is only read. Connects when it is first read, so it need not be there yet.
-    pub fn open_mysql_read_only(options: MySqlOptions) -> Result<ReadOnlyDatabase, DatabaseError> {
-        let pool = Pool::lazy(options, Access::ReadOnly)?;
-        let connections = pool.connections();
-        Ok(ReadOnlyDatabase { connections, log: Arc::default(), server: Some(pool) })
+        Ok(Some(ReadOnlyDatabase { connections, log: Arc::default() }))
     }
 }
 
 impl ReadOnlyDatabase {
     /// The dialect its statements must be written in.
     pub fn dialect(&self) -> Dialect {
-        match self.server {
-            None => Dialect::Sqlite,
-            Some(_) => Dialect::MySql,
-        }
+        Dialect::Sqlite
     }
 
     /// Connections that cannot write, counted under a name; each statement sees the newest committed state.

@@ -20,7 +20,7 @@ use crate::shop::*;
 
 fn database(shop: &Shop) -> &Database {
     match &shop.backend {
-        Backend::Sql { database, .. } => database,
+        Backend::Sqlite { database, .. } => database,
         Backend::Memory(_) => panic!("background work runs on SQL"),
     }
 }

@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 fn database(shop: &Shop) -> &Database {
     match &shop.backend {
-        Backend::Sql { database, .. } => database,
+        Backend::Sqlite { database, .. } => database,
         Backend::Memory(_) => unreachable!(),
     }
 }

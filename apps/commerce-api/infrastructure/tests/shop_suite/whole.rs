@@ -32,7 +32,7 @@ impl World {
 
     fn database(&self) -> &Database {
         match &self.shop.backend {
-            Backend::Sql { database, .. } => database,
+            Backend::Sqlite { database, .. } => database,
             Backend::Memory(_) => unreachable!(),
         }
     }
