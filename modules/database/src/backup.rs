@@ -38,7 +38,8 @@ async fn create_private(target: &Path) -> io::Result<()> {
 
 async fn copy(database: &Database, name: &str) -> Result<(), DatabaseError> {
     // A connection of its own: readers may not write, not even another file, and the writer has work to do.
-    let mut connection = database.inner.connect.connect().await?;
+    let Some(file) = database.file_connection() else { return Err(DatabaseError::NoFile) };
+    let mut connection = file.connect().await?;
     let copied = sqlx::query("VACUUM INTO ?").bind(name).execute(&mut connection).await;
     let closed = connection.close().await;
     copied?;

@@ -14,13 +14,16 @@ use tokio::{
 };
 
 use crate::{
-    DatabaseError, Dialect, NamedReader, READER_NAME, ReadTransaction, SqliteOptions, StatementLog,
-    WriteTransaction, file,
+    DatabaseError, Dialect, MySqlOptions, NamedReader, READER_NAME, ReadTransaction, SqliteOptions,
+    StatementLog, WriteTransaction,
+    connection::Held,
+    file,
+    mysql::{Access, NamedLock, Pool},
     options::open_writer,
     writer::{Lease, Request, Writer},
 };
 
-/// A database: its readers, and the queue to its one writer. Cheap to clone.
+/// A database: its readers, and its writers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
     pub(crate) inner: Arc<Inner>,
@@ -28,17 +31,29 @@ pub struct Database {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) options: SqliteOptions,
-    /// A connection of the kind the writer has, for the backup.
-    pub(crate) connect: SqliteConnectOptions,
     /// Counts retries; jitter is derived from it.
     pub(crate) retries: AtomicU64,
+    engine: Engine,
     reader: DatabaseConnection,
     /// The pool without the callback that counts, for readers that count under their own name.
     uncounted: DatabaseConnection,
-    requests: mpsc::Sender<Request>,
     write_wait_max: Duration,
     log: Arc<StatementLog>,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Sqlite(Box<File>),
+    MySql(Pool),
+}
+
+/// A file, and the queue to its one writer.
+#[derive(Debug)]
+struct File {
+    options: SqliteOptions,
+    /// A connection of the kind the writer has, for the backup.
+    connect: SqliteConnectOptions,
+    requests: mpsc::Sender<Request>,
 }
 
 impl Database {
@@ -54,28 +69,72 @@ impl Database {
         let writer = Writer::new(queue, &options, connection, pool.clone());
         tokio::spawn(writer.run());
 
+        let write_wait_max = options.write_wait_max;
+        let engine = Engine::Sqlite(Box::new(File { options, connect, requests }));
+        Ok(Self::new(engine, SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), write_wait_max))
+    }
+
+    /// Connects to a server's database, which must be there and may be empty. Tells a server that cannot be reached, which
+    /// may be worth waiting for, from one that will not do.
+    pub async fn open_mysql(options: MySqlOptions) -> Result<Self, DatabaseError> {
+        let write_wait_max = options.write_wait_max;
+        let pool = Pool::open(options, Access::ReadWrite).await?;
+        let connections = pool.connections();
+        Ok(Self::new(Engine::MySql(pool), connections, write_wait_max))
+    }
+
+    fn new(engine: Engine, uncounted: DatabaseConnection, write_wait_max: Duration) -> Self {
         let log = Arc::new(StatementLog::default());
-        let uncounted = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
         let mut reader = uncounted.clone();
         let counter = Arc::clone(&log);
         reader.set_metric_callback(move |_| counter.statement(READER_NAME));
-        let write_wait_max = options.write_wait_max;
         let retries = AtomicU64::new(0);
-        let inner = Inner { options, connect, retries, reader, uncounted, requests, write_wait_max, log };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Inner { retries, engine, reader, uncounted, write_wait_max, log };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The dialect its statements must be written in.
     pub fn dialect(&self) -> Dialect {
-        Dialect::Sqlite
+        match self.inner.engine {
+            Engine::Sqlite(_) => Dialect::Sqlite,
+            Engine::MySql(_) => Dialect::MySql,
+        }
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.inner.options.path
+    /// The file; none on a server.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.inner.engine {
+            Engine::Sqlite(file) => Some(&file.options.path),
+            Engine::MySql(_) => None,
+        }
     }
 
-    /// Connections that cannot write; each statement sees the newest committed state.
+    /// Where it is, for people: the file's path, or `user@host:port/database`.
+    pub fn place(&self) -> String {
+        match &self.inner.engine {
+            Engine::Sqlite(file) => file.options.path.display().to_string(),
+            Engine::MySql(pool) => pool.options().server(),
+        }
+    }
+
+    /// How the writer of the file connects; none on a server.
+    pub(crate) fn file_connection(&self) -> Option<&SqliteConnectOptions> {
+        match &self.inner.engine {
+            Engine::Sqlite(file) => Some(&file.connect),
+            Engine::MySql(_) => None,
+        }
+    }
+
+    /// A lock that no other node has at the same time, for work that no transaction can hold; none on a file, whose
+    /// transactions are enough.
+    pub(crate) async fn lock(&self, purpose: &'static str) -> Result<Option<NamedLock>, DatabaseError> {
+        match &self.inner.engine {
+            Engine::Sqlite(_) => Ok(None),
+            Engine::MySql(pool) => pool.lock(purpose).await.map(Some),
+        }
+    }
+
+    /// Connections to read by, which on a file cannot write; each statement sees the newest committed state.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.inner.reader
     }
@@ -85,14 +144,18 @@ impl Database {
         NamedReader::new(name, Arc::clone(&self.inner.log), self.inner.uncounted.clone())
     }
 
-    /// Takes the write lock in turn and begins a transaction; refused as overloaded where too many wait already.
-    /// Beginning another one before this one has ended, in the same task, waits for itself until the limit. Prefer
-    /// [`write`](Self::write), which retries.
+    /// Begins a transaction. On a file it takes the write lock in turn, and is refused as overloaded where too many wait
+    /// already; beginning another one before this one has ended, in the same task, then waits for itself until the limit.
+    /// Prefer [`write`](Self::write), which retries.
     pub async fn begin_write(&self, name: &'static str) -> Result<WriteTransaction, DatabaseError> {
+        let file = match &self.inner.engine {
+            Engine::Sqlite(file) => file,
+            Engine::MySql(pool) => return Ok(self.begun(name, Held::MySql(pool.begin().await?))),
+        };
         let (request, answer) = request(name);
-        self.inner.requests.try_send(request).map_err(|error| match error {
+        file.requests.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
-                DatabaseError::Overloaded { capacity: self.inner.requests.max_capacity() }
+                DatabaseError::Overloaded { capacity: file.requests.max_capacity() }
             }
             mpsc::error::TrySendError::Closed(_) => DatabaseError::Closed,
         })?;
@@ -102,9 +165,16 @@ impl Database {
     /// The same for the few who write for many: where too many wait it waits for a place among them, before all who come
     /// later, instead of being refused together with all those it writes for.
     pub async fn begin_write_waiting(&self, name: &'static str) -> Result<WriteTransaction, DatabaseError> {
+        let file = match &self.inner.engine {
+            Engine::Sqlite(file) => file,
+            Engine::MySql(pool) => {
+                let held = pool.begin_waiting(self.inner.write_wait_max).await?;
+                return Ok(self.begun(name, Held::MySql(held)));
+            }
+        };
         let waiting = async {
             let (request, answer) = request(name);
-            self.inner.requests.send(request).await.map_err(|_| DatabaseError::Closed)?;
+            file.requests.send(request).await.map_err(|_| DatabaseError::Closed)?;
             leased(answer).await
         };
         self.in_time(name, waiting).await
@@ -116,14 +186,22 @@ impl Database {
         lease: impl Future<Output = Result<Lease, DatabaseError>>,
     ) -> Result<WriteTransaction, DatabaseError> {
         match timeout(self.inner.write_wait_max, lease).await {
-            Ok(lease) => Ok(WriteTransaction::new(name, Arc::clone(&self.inner.log), lease?)),
+            Ok(lease) => Ok(self.begun(name, Held::Sqlite(lease?))),
             Err(_) => Err(DatabaseError::WriteWait { name }),
         }
     }
 
+    fn begun(&self, name: &'static str, held: Held) -> WriteTransaction {
+        WriteTransaction::new(name, Arc::clone(&self.inner.log), held)
+    }
+
     /// One snapshot for any number of reads, held until drop.
     pub async fn begin_read(&self, name: &'static str) -> Result<ReadTransaction, DatabaseError> {
-        ReadTransaction::begin(name, Arc::clone(&self.inner.log), &self.inner.uncounted).await
+        let log = Arc::clone(&self.inner.log);
+        match &self.inner.engine {
+            Engine::Sqlite(_) => ReadTransaction::begin_sqlite(name, log, &self.inner.uncounted).await,
+            Engine::MySql(pool) => Ok(ReadTransaction::begun_mysql(name, log, pool.begin_read().await?)),
+        }
     }
 
     /// Statement counts, for tests.
@@ -131,11 +209,15 @@ impl Database {
         &self.inner.log
     }
 
-    /// Lets the queued transactions finish, checkpoints the log into the file and closes it, for every clone of
+    /// Lets the queued transactions finish, checkpoints a file's log into it and closes it, for every clone of
     /// this handle: later calls get [`DatabaseError::Closed`]. Waits at most a few seconds for open readers.
     pub async fn close(self) {
+        let file = match &self.inner.engine {
+            Engine::Sqlite(file) => file,
+            Engine::MySql(pool) => return pool.close().await,
+        };
         let (done, closed) = oneshot::channel();
-        if self.inner.requests.send(Request::Close(done)).await.is_ok() {
+        if file.requests.send(Request::Close(done)).await.is_ok() {
             // An error means that the runtime stopped the writer: then the file is closed as well.
             drop(closed.await);
         }

@@ -7,7 +7,7 @@ use sea_orm::DbBackend;
 pub enum Dialect {
     /// `SQLite` 3.46 or later, with its JSON functions.
     Sqlite,
-    /// `MySQL` 8.0 or later (`JSON_TABLE`). Text generation only, for now.
+    /// `MySQL` 8.0 or later, or `MariaDB` 10.6 or later (`JSON_TABLE`).
     MySql,
 }
 

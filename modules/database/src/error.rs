@@ -3,9 +3,9 @@
 use std::{fmt, io, path::PathBuf};
 
 use sea_orm::{DbErr, RuntimeErr};
-use sqlx::sqlite::SqliteError;
+use sqlx::{mysql::MySqlDatabaseError, sqlite::SqliteError};
 
-use crate::MigrationError;
+use crate::{MigrationError, mysql::class_of_mysql};
 
 /// What kind of trouble an error is: enough to choose between retry, refusal and alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,6 +105,26 @@ pub enum DatabaseError {
         #[source]
         source: Box<DatabaseError>,
     },
+    /// A server's database was to be copied as a file is.
+    #[error("the database is on a server: use the server's own tools")]
+    NoFile,
+    /// What names a server's database is no such name.
+    #[error("the database's URL is wrong: {why}")]
+    Url {
+        /// What is wrong with it, without a word of it.
+        why: String,
+    },
+    /// A database server cannot be used.
+    #[error("the database server {server} {problem}")]
+    Server {
+        /// `user@host:port/database`.
+        server: String,
+        /// What is wrong.
+        problem: ServerProblem,
+        /// The error behind it.
+        #[source]
+        source: Option<Box<DatabaseError>>,
+    },
     /// The file does not take the write-ahead log, which the guarantees here rest on.
     #[error("the database file is in journal mode {mode}, not WAL (a network file system?)")]
     JournalMode {
@@ -153,6 +173,38 @@ pub enum DatabaseError {
     },
 }
 
+/// Why a database server cannot be used. Only the first goes away by waiting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServerProblem {
+    /// Nothing answers there, or not as a server of this kind does.
+    #[error("cannot be reached")]
+    Unreachable,
+    /// The user or the password is wrong.
+    #[error("refused the user or the password")]
+    AccessDenied,
+    /// The database is not there.
+    #[error("has no such database; make it: CREATE DATABASE `{database}` COLLATE utf8mb4_bin")]
+    NoDatabase {
+        /// Its name.
+        database: String,
+    },
+    /// The user may not do what is needed.
+    #[error(
+        "lets the user do too little there; it needs ALTER, CREATE, DELETE, DROP, INDEX, INSERT, REFERENCES, SELECT and \
+         UPDATE on the database"
+    )]
+    MissingPrivilege,
+    /// The server is of a version without what is needed.
+    #[error("is of version {version}; MySQL 8.0 or MariaDB 10.6 is the least")]
+    TooOld {
+        /// As it says itself.
+        version: String,
+    },
+    /// The connection could not be encrypted as asked for.
+    #[error("does not let the connection be encrypted as asked for")]
+    Tls,
+}
+
 impl DatabaseError {
     /// The class, for decisions.
     pub fn class(&self) -> ErrorClass {
@@ -162,17 +214,35 @@ impl DatabaseError {
                 ErrorClass::DiskFull => ErrorClass::DiskFull,
                 _ => ErrorClass::Connection,
             },
-            Self::Closed => ErrorClass::Connection,
+            Self::Server { problem: ServerProblem::Unreachable, .. } | Self::Closed => ErrorClass::Connection,
             Self::Overloaded { .. } | Self::WriteWait { .. } => ErrorClass::Overloaded,
             Self::Conflict { .. } => ErrorClass::Conflict,
             Self::OutcomeUnknown(_) => ErrorClass::OutcomeUnknown,
-            Self::JournalMode { .. } | Self::Migration(_) | Self::BackupTarget { .. } => ErrorClass::Other,
+            Self::NoFile
+            | Self::Url { .. }
+            | Self::Server { .. }
+            | Self::JournalMode { .. }
+            | Self::Migration(_)
+            | Self::BackupTarget { .. } => ErrorClass::Other,
         }
     }
 
     /// True if the same transaction may well succeed when it runs again.
     pub fn is_transient(&self) -> bool {
         self.class().is_transient()
+    }
+
+    /// A server's number of the error.
+    pub(crate) fn server_number(&self) -> Option<u16> {
+        let Self::Driver {
+            source: DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)),
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let server = error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?;
+        Some(server.number())
     }
 }
 
@@ -236,7 +306,10 @@ pub(crate) fn class_of_driver(error: &sqlx::Error) -> ErrorClass {
                 .code()
                 .and_then(|code| code.parse().ok())
                 .map_or(ErrorClass::Other, class_of_sqlite_code),
-            None => ErrorClass::Other,
+            None => match error.try_downcast_ref::<MySqlDatabaseError>() {
+                Some(server) => class_of_mysql(server.number(), server.code().unwrap_or_default()),
+                None => ErrorClass::Other,
+            },
         },
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

@@ -7,6 +7,11 @@ use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 use crate::{Database, DatabaseError, Dialect, WriteTransaction};
 
 const NAME: &str = "migrate";
+/// `done` is 0 from before a step to after it: a server commits a statement of DDL by itself, so its record cannot stand
+/// in the same transaction.
+const CREATE_TABLE_MYSQL: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (id INTEGER PRIMARY KEY, \
+     name VARCHAR(200) NOT NULL, checksum VARCHAR(32) NOT NULL, applied_at_us BIGINT NOT NULL, \
+     done INTEGER NOT NULL) ENGINE = InnoDB COLLATE utf8mb4_bin";
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (id INTEGER PRIMARY KEY, \
      name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at_us BIGINT NOT NULL)";
 
@@ -76,8 +81,9 @@ pub enum MigrationError {
     },
 }
 
-/// Applies the steps that are missing, each in one transaction with its record. Safe to run again, and in several
-/// processes at once. `now_us`: microseconds since the epoch, for the record.
+/// Applies the steps that are missing: on a file each in one transaction with its record; on a server, where DDL commits by
+/// itself, under a lock, with a record before it and another after it, so that a step that was cut off is done again. Safe to
+/// run again, and in several processes at once. `now_us`: microseconds since the epoch, for the record.
 pub async fn migrate(
     database: &Database,
     steps: &[Step],
@@ -86,12 +92,26 @@ pub async fn migrate(
     if let Some(pair) = steps.windows(2).find(|pair| pair[0].id >= pair[1].id) {
         return Err(MigrationError::Disordered { id: pair[1].id }.into());
     }
+    let lock = database.lock(NAME).await?;
+    let report = apply_missing(database, steps, now_us).await;
+    if let Some(lock) = lock {
+        lock.release().await;
+    }
+    report
+}
+
+async fn apply_missing(
+    database: &Database,
+    steps: &[Step],
+    now_us: i64,
+) -> Result<MigrationReport, DatabaseError> {
     let recorded = database.write(NAME, |transaction| Box::pin(read_records(transaction))).await?;
     check(database.dialect(), steps, &recorded)?;
 
     let mut report = MigrationReport::default();
     for step in steps {
-        if recorded.contains_key(&step.id) || !apply(database, *step, now_us).await? {
+        let known = recorded.get(&step.id);
+        if known.is_some_and(|record| record.done) || !apply(database, *step, known, now_us).await? {
             report.already += 1;
         } else {
             tracing::debug!(id = step.id, name = step.name, "migration applied");
@@ -101,32 +121,42 @@ pub async fn migrate(
     Ok(report)
 }
 
-type Records = BTreeMap<u32, (String, String)>;
+struct Record {
+    name: String,
+    checksum: String,
+    done: bool,
+}
+
+type Records = BTreeMap<u32, Record>;
 
 async fn read_records(transaction: &WriteTransaction) -> Result<Records, DatabaseError> {
-    transaction.execute_unprepared(CREATE_TABLE).await?;
-    let statement = Statement::from_string(
-        transaction.get_database_backend(),
-        "SELECT id, name, checksum FROM schema_migrations ORDER BY id",
-    );
-    let rows = transaction.query_all_raw(statement).await?;
+    let (create, read) = match transaction.dialect() {
+        Dialect::Sqlite => (CREATE_TABLE, "SELECT id, name, checksum, 1 FROM schema_migrations ORDER BY id"),
+        Dialect::MySql => {
+            (CREATE_TABLE_MYSQL, "SELECT id, name, checksum, done FROM schema_migrations ORDER BY id")
+        }
+    };
+    transaction.execute_unprepared(create).await?;
+    let rows =
+        transaction.query_all_raw(Statement::from_string(transaction.get_database_backend(), read)).await?;
     let records = rows.into_iter().map(|row| {
-        let id = row.try_get_by_index::<u32>(0)?;
-        Ok((id, (row.try_get_by_index(1)?, row.try_get_by_index(2)?)))
+        let id = u32::try_from(row.try_get_by_index::<i64>(0)?).unwrap_or(u32::MAX);
+        let (name, checksum) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        Ok((id, Record { name, checksum, done: row.try_get_by_index::<i64>(3)? != 0 }))
     });
     Ok(records.collect::<Result<_, DbErr>>()?)
 }
 
 fn check(dialect: Dialect, steps: &[Step], recorded: &Records) -> Result<(), MigrationError> {
-    for (id, (name, _)) in recorded {
+    for (id, record) in recorded {
         if !steps.iter().any(|step| step.id == *id) {
-            return Err(MigrationError::Newer { id: *id, name: name.clone() });
+            return Err(MigrationError::Newer { id: *id, name: record.name.clone() });
         }
     }
     let newest = recorded.keys().next_back().copied();
     for step in steps {
         match (recorded.get(&step.id), newest) {
-            (Some((_, checksum)), _) => same(step, checksum, &(step.statement)(dialect))?,
+            (Some(record), _) => same(step, &record.checksum, &(step.statement)(dialect))?,
             (None, Some(newest)) if step.id < newest => {
                 return Err(MigrationError::Skipped { id: step.id, name: step.name, newest });
             }
@@ -145,7 +175,19 @@ fn same(step: &Step, recorded: &str, text: &str) -> Result<(), MigrationError> {
 }
 
 /// False if another process was faster.
-async fn apply(database: &Database, step: Step, now_us: i64) -> Result<bool, DatabaseError> {
+async fn apply(
+    database: &Database,
+    step: Step,
+    known: Option<&Record>,
+    now_us: i64,
+) -> Result<bool, DatabaseError> {
+    match database.dialect() {
+        Dialect::Sqlite => apply_at_once(database, step, now_us).await,
+        Dialect::MySql => apply_in_three(database, step, known.is_some(), now_us).await.map(|()| true),
+    }
+}
+
+async fn apply_at_once(database: &Database, step: Step, now_us: i64) -> Result<bool, DatabaseError> {
     database
         .write(NAME, move |transaction| {
             Box::pin(async move {
@@ -166,6 +208,52 @@ async fn apply(database: &Database, step: Step, now_us: i64) -> Result<bool, Dat
             })
         })
         .await
+}
+
+/// Under the lock. `begun`: an earlier run recorded it and did not come to its end; whether the statement was done, nothing
+/// tells but that it cannot be done twice.
+async fn apply_in_three(
+    database: &Database,
+    step: Step,
+    begun: bool,
+    now_us: i64,
+) -> Result<(), DatabaseError> {
+    let text = (step.statement)(Dialect::MySql);
+    if !begun {
+        let record =
+            "INSERT INTO schema_migrations (id, name, checksum, applied_at_us, done) VALUES (?, ?, ?, ?, 0)";
+        let values = [step.id.into(), step.name.into(), checksum(&text).into(), now_us.into()];
+        run(database, Statement::from_sql_and_values(Dialect::MySql.backend(), record, values)).await?;
+    }
+    match run(database, Statement::from_string(Dialect::MySql.backend(), text)).await {
+        Err(error) if begun && is_done_already(&error) => {
+            tracing::info!(step = step.name, "a migration that was cut off had been applied");
+        }
+        ended => ended?,
+    }
+    let done = "UPDATE schema_migrations SET done = 1 WHERE id = ?";
+    run(database, Statement::from_sql_and_values(Dialect::MySql.backend(), done, [step.id.into()])).await
+}
+
+async fn run(database: &Database, statement: Statement) -> Result<(), DatabaseError> {
+    database
+        .write(NAME, move |transaction| {
+            let statement = statement.clone();
+            Box::pin(async move {
+                match statement.values {
+                    Some(_) => transaction.execute_raw(statement).await?,
+                    // Not all DDL can be prepared.
+                    None => transaction.execute_unprepared(&statement.sql).await?,
+                };
+                Ok(())
+            })
+        })
+        .await
+}
+
+/// The server's words for "that is so already": a table, column or index that exists, or one to drop that does not.
+fn is_done_already(error: &DatabaseError) -> bool {
+    matches!(error.server_number(), Some(1050 | 1060 | 1061 | 1091 | 1051))
 }
 
 /// FNV-1a, 64 bit: finds an edit, and stays the same across versions of everything.

@@ -5,25 +5,31 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    Statement, TransactionTrait as _,
+    RuntimeErr, Statement, TransactionTrait as _,
 };
+use tokio::sync::Mutex;
 
-use crate::{DatabaseError, Dialect, StatementLog};
+use crate::{DatabaseError, Dialect, StatementLog, mysql};
 
 /// The name under which statements run directly on [`crate::Database::reader`] are counted.
 pub const READER_NAME: &str = "reader";
 
 /// One snapshot of the database, held until drop: every statement sees the same state.
-/// It pins the write-ahead log, so hold it no longer than needed.
+/// It pins the write-ahead log, or a server's undo log, so hold it no longer than needed.
 pub struct ReadTransaction {
     name: &'static str,
     log: Arc<StatementLog>,
-    inner: DatabaseTransaction,
+    inner: Snapshot,
+}
+
+enum Snapshot {
+    Sqlite(DatabaseTransaction),
+    MySql(Mutex<mysql::Held>),
 }
 
 impl ReadTransaction {
     #[expect(clippy::disallowed_methods, reason = "this is the place the ban points to")]
-    pub(crate) async fn begin(
+    pub(crate) async fn begin_sqlite(
         name: &'static str,
         log: Arc<StatementLog>,
         readers: &DatabaseConnection,
@@ -34,7 +40,12 @@ impl ReadTransaction {
             .query_one_raw(Statement::from_string(DbBackend::Sqlite, "SELECT 1 FROM sqlite_schema LIMIT 1"))
             .await?;
         log.transaction(name);
-        Ok(Self { name, log, inner })
+        Ok(Self { name, log, inner: Snapshot::Sqlite(inner) })
+    }
+
+    pub(crate) fn begun_mysql(name: &'static str, log: Arc<StatementLog>, held: mysql::Held) -> Self {
+        log.transaction(name);
+        Self { name, log, inner: Snapshot::MySql(Mutex::new(held)) }
     }
 
     /// The name it was begun under.
@@ -44,7 +55,10 @@ impl ReadTransaction {
 
     /// The dialect its statements must be written in.
     pub fn dialect(&self) -> Dialect {
-        Dialect::Sqlite
+        match self.inner {
+            Snapshot::Sqlite(_) => Dialect::Sqlite,
+            Snapshot::MySql(_) => Dialect::MySql,
+        }
     }
 }
 
@@ -71,28 +85,48 @@ impl NamedReader {
 #[async_trait]
 impl ConnectionTrait for ReadTransaction {
     fn get_database_backend(&self) -> DbBackend {
-        self.inner.get_database_backend()
+        self.dialect().backend()
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
         self.log.statement(self.name);
-        self.inner.execute_raw(stmt).await
+        match &self.inner {
+            Snapshot::Sqlite(inner) => inner.execute_raw(stmt).await,
+            Snapshot::MySql(held) => held.lock().await.execute(stmt).await.map_err(executing),
+        }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         self.log.statement(self.name);
-        self.inner.execute_unprepared(sql).await
+        match &self.inner {
+            Snapshot::Sqlite(inner) => inner.execute_unprepared(sql).await,
+            Snapshot::MySql(held) => held.lock().await.execute_text(sql).await.map_err(executing),
+        }
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
         self.log.statement(self.name);
-        self.inner.query_one_raw(stmt).await
+        match &self.inner {
+            Snapshot::Sqlite(inner) => inner.query_one_raw(stmt).await,
+            Snapshot::MySql(held) => held.lock().await.fetch_optional(stmt).await.map_err(querying),
+        }
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.log.statement(self.name);
-        self.inner.query_all_raw(stmt).await
+        match &self.inner {
+            Snapshot::Sqlite(inner) => inner.query_all_raw(stmt).await,
+            Snapshot::MySql(held) => held.lock().await.fetch_all(stmt).await.map_err(querying),
+        }
     }
+}
+
+fn executing(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
+}
+
+fn querying(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
 #[async_trait]

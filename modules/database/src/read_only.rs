@@ -1,10 +1,13 @@
-//! A file that somebody else writes.
+//! A database that somebody else writes.
 
 use std::{fmt, io, sync::Arc};
 
 use sea_orm::{DatabaseConnection, SqlxSqliteConnector};
 
-use crate::{Database, DatabaseError, Dialect, NamedReader, SqliteOptions, StatementLog};
+use crate::{
+    Database, DatabaseError, Dialect, MySqlOptions, NamedReader, SqliteOptions, StatementLog,
+    mysql::{Access, Pool},
+};
 
 /// A database that another handle, or another process, writes: connections that cannot, and no writer task. Cheap to
 /// clone; closed when the last clone is dropped.
@@ -12,6 +15,8 @@ use crate::{Database, DatabaseError, Dialect, NamedReader, SqliteOptions, Statem
 pub struct ReadOnlyDatabase {
     connections: DatabaseConnection,
     log: Arc<StatementLog>,
+    /// Keeps the way to the server open.
+    server: Option<Pool>,
 }
 
 impl Database {
@@ -27,14 +32,24 @@ impl Database {
         }
         let pool = options.read_only_pool().await.map_err(failed)?;
         let connections = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
-        Ok(Some(ReadOnlyDatabase { connections, log: Arc::default() }))
+        Ok(Some(ReadOnlyDatabase { connections, log: Arc::default(), server: None }))
+    }
+
+    /// A server's database that is only read. Connects when it is first read, so it need not be there yet.
+    pub fn open_mysql_read_only(options: MySqlOptions) -> Result<ReadOnlyDatabase, DatabaseError> {
+        let pool = Pool::lazy(options, Access::ReadOnly)?;
+        let connections = pool.connections();
+        Ok(ReadOnlyDatabase { connections, log: Arc::default(), server: Some(pool) })
     }
 }
 
 impl ReadOnlyDatabase {
     /// The dialect its statements must be written in.
     pub fn dialect(&self) -> Dialect {
-        Dialect::Sqlite
+        match self.server {
+            None => Dialect::Sqlite,
+            Some(_) => Dialect::MySql,
+        }
     }
 
     /// Connections that cannot write, counted under a name; each statement sees the newest committed state.

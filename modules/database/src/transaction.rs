@@ -3,32 +3,31 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values};
-use sea_query_sqlx::SqlxValues;
-use sqlx::{Sqlite, query::Query, sqlite::SqliteConnection};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use tokio::sync::Mutex;
 
-use crate::{CommitError, DatabaseError, Dialect, StatementLog, error::class_of_driver, writer::Lease};
+use crate::{CommitError, DatabaseError, Dialect, StatementLog, connection::Held, error::class_of_driver};
 
-/// A transaction on the write connection. Dropped without [`commit`](Self::commit), it is rolled back before
-/// anybody else may write. `SeaORM` entities and raw statements run on it as on any connection.
+/// A transaction on a connection that may write. Dropped without [`commit`](Self::commit), it is rolled back; on `SQLite`
+/// before anybody else may write. `SeaORM` entities and raw statements run on it as on any connection.
 pub struct WriteTransaction {
     name: &'static str,
     log: Arc<StatementLog>,
+    dialect: Dialect,
     session: Mutex<Session>,
 }
 
 struct Session {
-    lease: Lease,
+    held: Held,
     /// A statement was started and its end not seen: its future was dropped.
     in_flight: bool,
-    /// The first error after which `SQLite` may have ended the transaction on its own. Whatever ran after it would
+    /// The first error after which the engine may have ended the transaction on its own. Whatever ran after it would
     /// commit by itself, so nothing may.
     broken: Option<Arc<sqlx::Error>>,
 }
 
 impl Session {
-    fn start(&mut self) -> Result<&mut SqliteConnection, Arc<sqlx::Error>> {
+    fn start(&mut self) -> Result<&mut Held, Arc<sqlx::Error>> {
         if self.in_flight && self.broken.is_none() {
             let message = "an earlier statement of this transaction was cancelled".to_owned();
             self.broken = Some(Arc::new(sqlx::Error::Protocol(message)));
@@ -37,7 +36,7 @@ impl Session {
             return Err(Arc::clone(error));
         }
         self.in_flight = true;
-        Ok(self.lease.connection())
+        Ok(&mut self.held)
     }
 
     fn end<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, Arc<sqlx::Error>> {
@@ -53,9 +52,10 @@ impl Session {
 }
 
 impl WriteTransaction {
-    pub(crate) fn new(name: &'static str, log: Arc<StatementLog>, lease: Lease) -> Self {
+    pub(crate) fn new(name: &'static str, log: Arc<StatementLog>, held: Held) -> Self {
         log.transaction(name);
-        Self { name, log, session: Mutex::new(Session { lease, in_flight: false, broken: None }) }
+        let dialect = held.dialect();
+        Self { name, log, dialect, session: Mutex::new(Session { held, in_flight: false, broken: None }) }
     }
 
     /// The name it was begun under.
@@ -65,7 +65,7 @@ impl WriteTransaction {
 
     /// The dialect its statements must be written in.
     pub fn dialect(&self) -> Dialect {
-        Dialect::Sqlite
+        self.dialect
     }
 
     /// Makes everything durable and visible at once. After an earlier error that may have ended the
@@ -74,9 +74,9 @@ impl WriteTransaction {
     pub async fn commit(self) -> Result<(), CommitError> {
         let mut session = self.session.into_inner();
         let (sent, error) = match session.start() {
-            Ok(connection) => match sqlx::query("COMMIT").execute(connection).await {
-                Ok(_) => {
-                    session.lease.finish();
+            Ok(held) => match held.run("COMMIT").await {
+                Ok(()) => {
+                    session.held.finish();
                     return Ok(());
                 }
                 Err(error) => (true, Arc::new(error)),
@@ -85,10 +85,10 @@ impl WriteTransaction {
         };
         let error = DatabaseError::from(DbErr::Exec(RuntimeErr::SqlxError(error)));
         if sent && !error.class().refuses_commit() {
-            session.lease.discard().await;
+            session.held.discard().await;
             return Err(CommitError::Unknown(error));
         }
-        if let Err(rollback) = undo(session.lease).await {
+        if let Err(rollback) = undo(session.held).await {
             tracing::debug!(name = self.name, error = %rollback, "rollback after a failed commit");
         }
         Err(CommitError::NotCommitted(error))
@@ -96,18 +96,18 @@ impl WriteTransaction {
 
     /// Undoes everything. Also after an error nothing is kept: the connection is then closed.
     pub async fn rollback(self) -> Result<(), DatabaseError> {
-        undo(self.session.into_inner().lease).await
+        undo(self.session.into_inner().held).await
     }
 }
 
-async fn undo(mut lease: Lease) -> Result<(), DatabaseError> {
-    match sqlx::query("ROLLBACK").execute(lease.connection()).await {
-        Ok(_) => {
-            lease.finish();
+async fn undo(mut held: Held) -> Result<(), DatabaseError> {
+    match held.run("ROLLBACK").await {
+        Ok(()) => {
+            held.finish();
             Ok(())
         }
         Err(error) => {
-            lease.discard().await;
+            held.discard().await;
             Err(error.into())
         }
     }
@@ -117,12 +117,6 @@ impl fmt::Debug for WriteTransaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WriteTransaction").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-fn bound(statement: Statement) -> Query<'static, Sqlite, SqlxValues> {
-    let values = statement.values.unwrap_or(Values(Vec::new()));
-    // Statements come from the code and its query builders; strings from outside are always bound.
-    sqlx::query_with(sqlx::AssertSqlSafe(statement.sql), SqlxValues(values))
 }
 
 fn execution(error: Arc<sqlx::Error>) -> DbErr {
@@ -136,35 +130,34 @@ fn querying(error: Arc<sqlx::Error>) -> DbErr {
 #[async_trait]
 impl ConnectionTrait for WriteTransaction {
     fn get_database_backend(&self) -> DbBackend {
-        DbBackend::Sqlite
+        self.dialect.backend()
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
         self.log.statement(self.name);
         let mut session = self.session.lock().await;
-        let result = bound(stmt).execute(session.start().map_err(execution)?).await;
-        session.end(result).map(ExecResult::from).map_err(execution)
+        let result = session.start().map_err(execution)?.execute(stmt).await;
+        session.end(result).map_err(execution)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         self.log.statement(self.name);
         let mut session = self.session.lock().await;
-        let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
-        let result = statement.execute(session.start().map_err(execution)?).await;
-        session.end(result).map(ExecResult::from).map_err(execution)
+        let result = session.start().map_err(execution)?.execute_text(sql).await;
+        session.end(result).map_err(execution)
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
         self.log.statement(self.name);
         let mut session = self.session.lock().await;
-        let result = bound(stmt).fetch_optional(session.start().map_err(querying)?).await;
-        session.end(result).map(|row| row.map(QueryResult::from)).map_err(querying)
+        let result = session.start().map_err(querying)?.fetch_optional(stmt).await;
+        session.end(result).map_err(querying)
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.log.statement(self.name);
         let mut session = self.session.lock().await;
-        let result = bound(stmt).fetch_all(session.start().map_err(querying)?).await;
-        session.end(result).map(|rows| rows.into_iter().map(QueryResult::from).collect()).map_err(querying)
+        let result = session.start().map_err(querying)?.fetch_all(stmt).await;
+        session.end(result).map_err(querying)
     }
 }

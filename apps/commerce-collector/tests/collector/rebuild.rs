@@ -27,7 +27,7 @@ fn start() -> NaiveDate {
 }
 
 async fn reader(bench: &Bench) -> LogFile {
-    let path = bench.log.database().path().to_owned();
+    let path = bench.log.database().path().unwrap().to_owned();
     LogFile::open(&path, RETENTION, Arc::new(SystemClock)).await.unwrap().unwrap()
 }
 
@@ -231,7 +231,7 @@ async fn a_start_before_the_logs_first_event_is_refused_and_names_the_earliest()
     // A log that was purged holds everything only from the next day on.
     bench.log.purge(SystemClock.now_us() + 8 * 24 * 3_600_000_000).await.unwrap();
     counted(&bench, &mixed(60)).await;
-    let path = bench.log.database().path().to_owned();
+    let path = bench.log.database().path().unwrap().to_owned();
     let later = Arc::new(ManualClock::new(NOW_US));
     let log = LogFile::open(&path, RETENTION, later).await.unwrap().unwrap();
     let collector = bench.collector().await;

@@ -52,7 +52,7 @@ async fn copy_databases(config: &Config, shop: &Database, dir: &Path) -> Result<
     };
     let mut bytes = 0;
     for database in [collector.as_ref(), log.as_ref(), Some(shop), gateway.as_ref()].into_iter().flatten() {
-        let name = database.path().file_name().unwrap_or_default();
+        let name = database.path().and_then(Path::file_name).unwrap_or_default();
         bytes += commerce_database::backup_sqlite(database, &dir.join(name)).await?;
     }
     if let Some(held) = held {

@@ -20,7 +20,7 @@ pub async fn run(global: &Global) -> Result<ExitCode, Failure> {
     let log = EmbeddedLog::open(EventLog::file_options(&settings.api, false), clock.clone()).await?;
     let collector = Collector::open(apps::collector_options(&settings), clock.as_ref()).await?;
     for database in [&shop.database, log.database(), &collector.database] {
-        console::line(&format!("The schema of {} is up to date.", database.path().display()));
+        console::line(&format!("The schema of {} is up to date.", database.place()));
     }
     collector.close().await;
     log.close().await;

@@ -33,7 +33,7 @@ impl Storage {
     }
 
     pub(crate) fn path(&self) -> std::path::PathBuf {
-        self.db.path().to_owned()
+        self.db.path().map(std::path::Path::to_owned).unwrap_or_default()
     }
 
     pub(crate) async fn close(&self) {

@@ -57,7 +57,7 @@ impl Busy {
 
     fn db(&self) -> &Database {
         match &self.shop.backend {
-            Backend::Sqlite { database, .. } => database,
+            Backend::Sql { database, .. } => database,
             Backend::Memory(_) => unreachable!(),
         }
     }
@@ -328,7 +328,7 @@ async fn what_merely_lags_is_a_violation_only_once_settled() {
 #[tokio::test]
 async fn sums_beyond_64_bits_are_audited_all_the_same() {
     let shop = Shop::sqlite().await;
-    let Backend::Sqlite { database, .. } = &shop.backend else { unreachable!() };
+    let Backend::Sql { database, .. } = &shop.backend else { unreachable!() };
     let rich = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) ";
     let users = Template::new(
         "INSERT INTO users (id, login_id, email, password_hash, role, balance, created_at) \
@@ -360,7 +360,7 @@ async fn a_long_list_is_cut_and_says_so() {
     for _ in 0..101 {
         shop.user(10).await;
     }
-    let Backend::Sqlite { database, .. } = &shop.backend else { unreachable!() };
+    let Backend::Sql { database, .. } = &shop.backend else { unreachable!() };
     execute(database, "UPDATE users SET balance = balance + 1", []).await;
     let report = SqlAudit::new(database.clone()).audit(shop.clock.now(), false).await.unwrap();
     assert_eq!((report.findings.len(), report.truncated), (100, true));

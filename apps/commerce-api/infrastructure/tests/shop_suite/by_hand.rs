@@ -32,7 +32,7 @@ impl Office {
     fn memory(&self) -> &MemoryStorage {
         match &self.till.shop.backend {
             Backend::Memory(memory) => memory,
-            Backend::Sqlite { .. } => unreachable!(),
+            Backend::Sql { .. } => unreachable!(),
         }
     }
 

@@ -224,7 +224,7 @@ async fn the_sealed_number_comes_back_as_it_was_and_in_the_clear_it_is_nowhere()
         let SealedCard(bytes) = claimed.card.clone().unwrap();
         let number = cipher().open(&SealedCard(bytes)).unwrap();
         assert_eq!(number.expose(), CARD_NUMBER);
-        if let Backend::Sqlite { directory, .. } = &shop.backend {
+        if let Backend::Sql { place: Place::Directory(directory), .. } = &shop.backend {
             for file in std::fs::read_dir(directory.path()).unwrap() {
                 let bytes = std::fs::read(file.unwrap().path()).unwrap();
                 for number in [CARD_NUMBER.to_owned(), CARD_NUMBER.replace('-', "")] {
@@ -263,7 +263,7 @@ async fn open_payments_page_from_the_oldest() {
 #[tokio::test]
 async fn a_payment_that_cannot_be_read_stands_in_no_others_way() {
     let shop = Shop::sqlite().await;
-    let Backend::Sqlite { database, .. } = &shop.backend else { unreachable!() };
+    let Backend::Sql { database, .. } = &shop.backend else { unreachable!() };
     let orders = place(&shop, 3).await;
     let bad = orders[0].payment.id;
     let spoil = "UPDATE payments SET card_brand = 'SHELL' WHERE id = ?1";
@@ -300,7 +300,7 @@ async fn a_check_made_due_by_hand_is_in_the_audit_log() {
 #[tokio::test]
 async fn a_claim_costs_the_same_for_one_payment_and_for_fifty() {
     let shop = Shop::sqlite().await;
-    let Backend::Sqlite { database, .. } = &shop.backend else { unreachable!() };
+    let Backend::Sql { database, .. } = &shop.backend else { unreachable!() };
     for count in [1, 50] {
         place(&shop, count).await;
         database.statements().reset();

@@ -289,7 +289,7 @@ async fn the_payment_commands_go_through_the_desk_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ledger_read_by_id_is_in_the_order_in_which_the_balance_moved() {
     let shop = Shop::sqlite().await;
-    let Backend::Sqlite { database, .. } = &shop.backend else { unreachable!() };
+    let Backend::Sql { database, .. } = &shop.backend else { unreachable!() };
     let user = shop.user(0).await;
     // All in one millisecond of the clock, and in several batches.
     let ids = Arc::new(RandomIds::new(shop.clock.clone()));
@@ -395,7 +395,7 @@ async fn an_outcome_that_stays_unknown_is_told_and_the_same_key_finds_it() {
 #[tokio::test]
 async fn a_statement_that_fails_takes_the_whole_command_with_it() {
     let shop = Shop::sqlite().await;
-    let Backend::Sqlite { database, .. } = &shop.backend else { unreachable!() };
+    let Backend::Sql { database, .. } = &shop.backend else { unreachable!() };
     let (user, product) = (shop.user(1_000_000).await, shop.product(5_000, 100).await);
     let coupon = shop.coupon(None).await;
     let desk = shop.desk();
@@ -467,7 +467,7 @@ async fn fails_whole(
 #[tokio::test]
 async fn the_number_of_statements_does_not_depend_on_the_batch() {
     let shop = Shop::sqlite().await;
-    let Backend::Sqlite { database, .. } = &shop.backend else { unreachable!() };
+    let Backend::Sql { database, .. } = &shop.backend else { unreachable!() };
     let mut counts = Vec::new();
     for size in [1, 200] {
         let mut submissions = Vec::new();

@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 fn database(shop: &Shop) -> &Database {
     match &shop.backend {
-        Backend::Sqlite { database, .. } => database,
+        Backend::Sql { database, .. } => database,
         Backend::Memory(_) => panic!("the work of the night is done on SQL"),
     }
 }

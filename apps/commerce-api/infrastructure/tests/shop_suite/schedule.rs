@@ -20,7 +20,7 @@ use crate::shop::*;
 
 fn database(shop: &Shop) -> &Database {
     match &shop.backend {
-        Backend::Sqlite { database, .. } => database,
+        Backend::Sql { database, .. } => database,
         Backend::Memory(_) => panic!("background work runs on SQL"),
     }
 }

@@ -199,8 +199,8 @@ async fn two_nodes_at_once_report_each_difference_once() {
         world.capture_unheard(PaymentId(Uuid::from_u128(number))).await;
     }
     world.shop.clock.set(world.shop.clock.business_day_start(NOW).plus(Duration::from_hours(30)));
-    let Backend::Sqlite { directory, .. } = &world.shop.backend else { panic!("SQLite") };
-    let own = Database::open_sqlite(SqliteOptions::new(directory.path().join("shop.sqlite"))).await.unwrap();
+    let Backend::Sql { place, .. } = &world.shop.backend else { panic!("SQL") };
+    let own = place.open().await;
     let one = world.reconciler(world.shop.reconciliation(), 3);
     let other = world.reconciler(Arc::new(SqlReconciliation::new(own)), 4);
     let both = tokio::join!(one.reconcile(day(TODAY)), other.reconcile(day(TODAY)));

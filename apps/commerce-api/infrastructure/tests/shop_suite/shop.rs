@@ -19,9 +19,11 @@ use commerce_api_infrastructure::sql::{
     self, SqlAudit, SqlCallbacks, SqlPayments, SqlReconciliation, SqlStorage,
 };
 use commerce_api_infrastructure::vault::AesCardCipher;
-use commerce_database::{Database, Dialect, SqliteOptions, Template};
+use commerce_database::{Database, SqliteOptions, Template};
+use commerce_databases::Scratch;
+use commerce_servers::ServerKind;
 use futures::FutureExt as _;
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value, Values};
 use tempfile::TempDir;
 
 /// 2027-01-15 08:00 UTC: 17:00 in Seoul.
@@ -39,7 +41,27 @@ pub struct Shop {
 
 pub enum Backend {
     Memory(MemoryStorage),
-    Sqlite { database: Database, directory: TempDir },
+    Sql { database: Database, place: Place },
+}
+
+/// Where a database is; it goes with this.
+pub enum Place {
+    Directory(TempDir),
+    Server(Scratch),
+}
+
+impl Place {
+    /// One more node's handle.
+    pub async fn open(&self) -> Database {
+        match self {
+            Self::Directory(directory) => {
+                let mut options = SqliteOptions::new(directory.path().join("shop.sqlite"));
+                options.durable = false;
+                Database::open_sqlite(options).await.unwrap()
+            }
+            Self::Server(scratch) => scratch.open().await,
+        }
+    }
 }
 
 /// The payment ports of a storage.
@@ -51,8 +73,14 @@ pub struct Payments {
 
 /// Runs `test` on every storage there is.
 pub async fn on_every_storage<F: Future<Output = ()>>(test: impl Fn(Shop) -> F) {
-    named("memory", test(Shop::memory())).await;
-    named("SQLite", test(Shop::sqlite().await)).await;
+    named("memory", Box::pin(test(Shop::memory()))).await;
+    Box::pin(on_every_database(test)).await;
+}
+
+/// Runs `test` on every database there is.
+pub async fn on_every_database<F: Future<Output = ()>>(test: impl Fn(Shop) -> F) {
+    named("SQLite", Box::pin(test(Shop::sqlite().await))).await;
+    named("MySQL", Box::pin(test(Shop::mysql().await))).await;
 }
 
 /// A failed test says on which storage, or at which gateway, it failed.
@@ -76,16 +104,27 @@ impl Shop {
     }
 
     pub async fn sqlite() -> Self {
-        let directory = TempDir::new().unwrap();
-        let database = open(&directory).await;
+        let place = Place::Directory(TempDir::new().unwrap());
+        let database = place.open().await;
         sql::migrate(&database, NOW).await.unwrap();
-        Self::new(Backend::Sqlite { database, directory })
+        Self::new(Backend::Sql { database, place })
+    }
+
+    pub async fn mysql() -> Self {
+        Self::on_server(ServerKind::MySql).await
+    }
+
+    pub async fn on_server(kind: ServerKind) -> Self {
+        let migrated = |database: Database| async move { sql::migrate(&database, NOW).await.map(drop) };
+        let place = Place::Server(Scratch::migrated(kind, "oltp", migrated).await);
+        let database = place.open().await;
+        Self::new(Backend::Sql { database, place })
     }
 
     pub fn storage(&self) -> Arc<dyn Storage> {
         match &self.backend {
             Backend::Memory(memory) => Arc::new(memory.clone()),
-            Backend::Sqlite { database, .. } => Arc::new(SqlStorage::new(database.clone())),
+            Backend::Sql { database, .. } => Arc::new(SqlStorage::new(database.clone())),
         }
     }
 
@@ -93,7 +132,7 @@ impl Shop {
     pub async fn second_node(&self) -> Arc<dyn Storage> {
         match &self.backend {
             Backend::Memory(memory) => Arc::new(memory.clone()),
-            Backend::Sqlite { directory, .. } => Arc::new(SqlStorage::new(open(directory).await)),
+            Backend::Sql { place, .. } => Arc::new(SqlStorage::new(place.open().await)),
         }
     }
 
@@ -104,7 +143,7 @@ impl Shop {
                 let memory = Arc::new(memory.clone());
                 Payments { checks: memory.clone(), queries: memory.clone(), inbox: memory }
             }
-            Backend::Sqlite { database, .. } => {
+            Backend::Sql { database, .. } => {
                 let payments = Arc::new(SqlPayments::new(database.clone()));
                 let inbox = Arc::new(SqlCallbacks::new(database.clone()));
                 Payments { checks: payments.clone(), queries: payments, inbox }
@@ -115,7 +154,7 @@ impl Shop {
     pub fn reconciliation(&self) -> Arc<dyn ReconciliationStore> {
         match &self.backend {
             Backend::Memory(memory) => Arc::new(memory.clone()),
-            Backend::Sqlite { database, .. } => Arc::new(SqlReconciliation::new(database.clone())),
+            Backend::Sql { database, .. } => Arc::new(SqlReconciliation::new(database.clone())),
         }
     }
 
@@ -125,7 +164,7 @@ impl Shop {
             Backend::Memory(memory) => {
                 memory.state().audit_log.values().filter(|entry| entry.action == action).count()
             }
-            Backend::Sqlite { database, .. } => {
+            Backend::Sql { database, .. } => {
                 let sql = Template::new("SELECT COUNT(*) AS n FROM audit_log WHERE action IN ({action})");
                 let count = rows::<Number>(database, sql.names("action", [action])).await[0].n;
                 usize::try_from(count).unwrap()
@@ -134,7 +173,7 @@ impl Shop {
     }
 
     pub fn reset_statements(&self) {
-        if let Backend::Sqlite { database, .. } = &self.backend {
+        if let Backend::Sql { database, .. } = &self.backend {
             database.statements().reset();
         }
     }
@@ -143,9 +182,7 @@ impl Shop {
     pub fn statements(&self, names: &[&str]) -> u64 {
         match &self.backend {
             Backend::Memory(_) => 0,
-            Backend::Sqlite { database, .. } => {
-                names.iter().map(|name| database.statements().count(name)).sum()
-            }
+            Backend::Sql { database, .. } => names.iter().map(|name| database.statements().count(name)).sum(),
         }
     }
 
@@ -191,7 +228,7 @@ impl Shop {
     pub async fn user(&self, balance: i64) -> UserId {
         match &self.backend {
             Backend::Memory(memory) => memory.add_user(won(balance)),
-            Backend::Sqlite { database, .. } => {
+            Backend::Sql { database, .. } => {
                 let id = next_id(database, "users").await;
                 let user = "INSERT INTO users (id, login_id, email, password_hash, role, balance, created_at) \
                             VALUES (?1, 'u' || ?1, 'u' || ?1, '!', 'CUSTOMER', ?2, 0)";
@@ -207,7 +244,7 @@ impl Shop {
     pub async fn product(&self, price: i64, stock: i64) -> ProductId {
         match &self.backend {
             Backend::Memory(memory) => memory.add_product("thing", won(price), stock),
-            Backend::Sqlite { database, .. } => {
+            Backend::Sql { database, .. } => {
                 let id = next_id(database, "products").await;
                 let product = "INSERT INTO products (id, code, name, name_key, description, brand_id, price, stock, like_count, \
                                event_seq, status, version, created_at, updated_at) \
@@ -227,7 +264,7 @@ impl Shop {
             Backend::Memory(memory) => {
                 memory.set_purchase_limit(product, Some(Quantity::new(limit).unwrap()));
             }
-            Backend::Sqlite { database, .. } => {
+            Backend::Sql { database, .. } => {
                 let limited = "UPDATE products SET purchase_limit = ?1 WHERE id = ?2";
                 execute(database, limited, [limit.into(), product.0.into()]).await;
             }
@@ -251,7 +288,7 @@ impl Shop {
                 });
                 id
             }
-            Backend::Sqlite { database, .. } => {
+            Backend::Sql { database, .. } => {
                 let coupon = "INSERT INTO coupons (id, code, name, kind, amount, minimum_total, valid_from, valid_until, \
                               issue_limit, issued_count, created_at) VALUES (1, 'c', 'coupon', 'AMOUNT', 1000, 0, 0, ?1, ?2, 0, 0)";
                 execute(database, coupon, [valid_until.as_micros().into(), issue_limit.into()]).await;
@@ -268,7 +305,7 @@ impl Shop {
                     while memory.claim_check(*payment) != Some(fence) {}
                 }
             }
-            Backend::Sqlite { database, .. } => {
+            Backend::Sql { database, .. } => {
                 execute(database, "UPDATE payment_checks SET fence = ?1", [fence.into()]).await;
             }
         }
@@ -278,7 +315,7 @@ impl Shop {
     pub async fn violations(&self) -> Vec<String> {
         match &self.backend {
             Backend::Memory(memory) => violations(&memory.state()),
-            Backend::Sqlite { database, .. } => {
+            Backend::Sql { database, .. } => {
                 let report = SqlAudit::new(database.clone()).audit(self.clock.now(), false).await.unwrap();
                 report.findings.iter().map(|finding| format!("{finding:?}")).collect()
             }
@@ -288,15 +325,9 @@ impl Shop {
     pub async fn books(&self) -> Books {
         match &self.backend {
             Backend::Memory(memory) => memory_books(memory),
-            Backend::Sqlite { database, .. } => sqlite_books(database).await,
+            Backend::Sql { database, .. } => sql_books(database).await,
         }
     }
-}
-
-async fn open(directory: &TempDir) -> Database {
-    let mut options = SqliteOptions::new(directory.path().join("shop.sqlite"));
-    options.durable = false;
-    Database::open_sqlite(options).await.unwrap()
 }
 
 async fn next_id(database: &Database, table: &str) -> i64 {
@@ -309,13 +340,31 @@ async fn count(database: &Database, table: &str) -> i64 {
 }
 
 async fn rows<R: FromQueryResult + Send + Sync>(database: &Database, sql: impl Into<Template>) -> Vec<R> {
-    R::find_by_statement(sql.into().statement(Dialect::Sqlite, [])).all(database.reader()).await.unwrap()
+    R::find_by_statement(sql.into().statement(database.dialect(), [])).all(database.reader()).await.unwrap()
 }
 
 pub async fn execute(database: &Database, sql: impl Into<Template>, values: impl IntoIterator<Item = Value>) {
     let unit = database.begin_write("fixture").await.unwrap();
-    unit.execute_raw(sql.into().statement(Dialect::Sqlite, values)).await.unwrap();
+    let statement = positional(sql.into().statement(database.dialect(), values));
+    unit.execute_raw(statement).await.unwrap();
     unit.commit().await.unwrap();
+}
+
+/// `?1` as every dialect understands it: a value for each place, in the places' order.
+pub fn positional(mut statement: Statement) -> Statement {
+    let numbered: Vec<(usize, usize)> = statement
+        .sql
+        .match_indices('?')
+        .filter_map(|(at, _)| Some((at, statement.sql[at + 1..].chars().next()?.to_digit(10)? as usize)))
+        .collect();
+    if let (false, Some(values)) = (numbered.is_empty(), &statement.values) {
+        let values = numbered.iter().map(|(_, number)| values.0[number - 1].clone()).collect();
+        for (at, _) in numbered.iter().rev() {
+            statement.sql.remove(at + 1);
+        }
+        statement.values = Some(Values(values));
+    }
+    statement
 }
 
 /// What stands in the books, the same from either storage.
@@ -411,7 +460,7 @@ struct LikeRow {
     active: bool,
 }
 
-async fn sqlite_books(database: &Database) -> Books {
+async fn sql_books(database: &Database) -> Books {
     let pairs = |rows: Vec<Pair>| rows.into_iter().map(|row| (row.id, row.n)).collect();
     let size = async |table: &str| usize::try_from(count(database, table).await).unwrap();
     let orders =

@@ -192,11 +192,12 @@ pub fn callback(event_id: &str, transaction: &GatewayTransaction) -> VerifiedCal
 pub async fn at_every_till<F: Future<Output = ()>>(test: impl Fn(Till) -> F) {
     for abilities in GATEWAYS {
         let storages = on_every_storage(|shop| async { test(Till::open(shop, abilities).await).await });
-        named(&format!("{abilities:?}"), storages).await;
+        named(&format!("{abilities:?}"), Box::pin(storages)).await;
     }
 }
 
 /// The same with a gateway that can do everything.
 pub async fn at_a_till<F: Future<Output = ()>>(test: impl Fn(Till) -> F) {
-    on_every_storage(|shop| async { test(Till::open(shop, GatewayAbilities::ALL).await).await }).await;
+    Box::pin(on_every_storage(|shop| async { test(Till::open(shop, GatewayAbilities::ALL).await).await }))
+        .await;
 }

@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 fn database(shop: &Shop) -> &Database {
     match &shop.backend {
-        Backend::Sqlite { database, .. } => database,
+        Backend::Sql { database, .. } => database,
         Backend::Memory(_) => unreachable!(),
     }
 }

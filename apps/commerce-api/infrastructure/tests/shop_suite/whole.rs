@@ -32,7 +32,7 @@ impl World {
 
     fn database(&self) -> &Database {
         match &self.shop.backend {
-            Backend::Sqlite { database, .. } => database,
+            Backend::Sql { database, .. } => database,
             Backend::Memory(_) => unreachable!(),
         }
     }
