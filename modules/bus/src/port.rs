@@ -80,7 +80,9 @@ pub struct Assignment {
     pub topic: String,
     /// The partition.
     pub partition: i32,
-    /// Grows every time the partition is given to somebody: who writes with a lower one is a zombie.
+    /// Grows every time the partition is given to somebody, for as long as the bus remembers the group: who goes on with
+    /// a lower one is a zombie. Kafka has no such number, there it is the moment of the assignment; so whoever writes
+    /// elsewhere on behalf of a partition is fenced there, by a number that is counted there.
     pub epoch: i64,
 }
 

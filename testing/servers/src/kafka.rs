@@ -22,6 +22,7 @@ const FAST_SETTINGS: &str = "offsets.topic.num.partitions=3\n\
      log.index.size.max.bytes=1048576\n\
      log.cleaner.dedupe.buffer.size=8388608\n\
      num.network.threads=2\n\
+     group.min.session.timeout.ms=500\n\
      num.io.threads=4\n";
 
 /// The command that serves `dir/data` on the first port, and its controller on the second; the folder is formatted where

@@ -144,12 +144,10 @@ impl MetricsStore for CountsClient {
     async fn claim(&self, assignment: &Assignment, _: u32) -> Result<Claimed, StoreError> {
         self.run(|rows| {
             let key = (assignment.topic.clone(), assignment.partition);
-            let (epoch, next) = rows.offsets.get(&key).copied().unwrap_or((i64::MIN, None));
-            if epoch > assignment.epoch {
-                return Err(StoreError::Fenced);
-            }
-            rows.offsets.insert(key, (assignment.epoch, next));
-            Ok(Claimed { next, set_aside: Vec::new() })
+            let (epoch, next) = rows.offsets.get(&key).copied().unwrap_or_default();
+            let epoch = epoch + 1;
+            rows.offsets.insert(key, (epoch, next));
+            Ok(Claimed { epoch, next, set_aside: Vec::new() })
         })
         .await
     }

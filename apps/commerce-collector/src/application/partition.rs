@@ -119,7 +119,7 @@ async fn begin(
                             zone: consumer.zone,
                             state: consumer.state.clone(),
                             stop: stop.clone(),
-                            assignment: assignment.clone(),
+                            assignment: Assignment { epoch: claimed.epoch, ..assignment.clone() },
                             quarantine: Quarantine::new(window, percent, claimed.set_aside),
                             window,
                         });

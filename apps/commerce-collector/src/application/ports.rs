@@ -131,6 +131,8 @@ pub struct Collected {
 /// Where a partition's new owner begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
+    /// The epoch to count under: one more than that of whoever had the partition before.
+    pub epoch: i64,
     /// The next offset to count; none where nothing of the partition ever was.
     pub next: Option<i64>,
     /// Offsets of the last `window` before it that were set aside and that nobody has dealt with.
@@ -140,7 +142,8 @@ pub struct Claimed {
 /// Counts, each once.
 #[async_trait]
 pub trait MetricsStore: Send + Sync + 'static {
-    /// Takes a partition over under its epoch; whoever had it under a lower one can write no more.
+    /// Takes a partition over under the next epoch; whoever had it under a lower one can write no more. The epoch is
+    /// storage's own: what a bus numbers its assignments by may begin anew, when a group is forgotten or a log replaced.
     async fn claim(&self, assignment: &Assignment, window: u32) -> Result<Claimed, StoreError>;
 
     /// How many dead letters of the partition from `offset` on nobody has dealt with.

@@ -41,7 +41,7 @@ const TAKE_OVER: Upsert = Upsert {
         Column::int("next_offset"),
     ],
     key: &["consumer", "topic", "partition"],
-    update: &[("epoch", Merge::Set)],
+    update: &[("epoch", Merge::Add)],
 };
 
 /// Stands for "nothing counted yet": offsets begin at 0.
@@ -80,26 +80,24 @@ async fn claim(
     assignment: &Assignment,
     window: u32,
 ) -> Result<Claimed, Failure> {
-    let Assignment { topic, partition, epoch } = assignment;
+    let Assignment { topic, partition, .. } = assignment;
     let key = [RowValue::from(consumer), topic.into(), (*partition).into()];
-    let found = tx.query_one_raw(OFFSETS.by_rows(tx.dialect(), Lock::Update, [key.clone()])).await?;
-    let next = match found {
-        None => NOTHING_COUNTED,
-        Some(row) if row.try_get_by_index::<i64>(0)? > *epoch => return Err(Failure::Fenced),
-        Some(row) => row.try_get_by_index(1)?,
-    };
+    // One statement: of two that take over at the same moment, each has an epoch of its own.
     let mut row = TAKE_OVER.rows();
-    row.push(key.into_iter().chain([(*epoch).into(), next.into()]));
+    row.push(key.clone().into_iter().chain([1_i64.into(), NOTHING_COUNTED.into()]));
     tx.execute_raw(TAKE_OVER.statement(tx.dialect(), &row)).await?;
+    let found = tx.query_one_raw(OFFSETS.by_rows(tx.dialect(), Lock::Update, [key])).await?;
+    let found = found.ok_or(Failure::Data("a partition that was taken over has no offset"))?;
+    let (epoch, next): (i64, i64) = (found.try_get_by_index(0)?, found.try_get_by_index(1)?);
     if next == NOTHING_COUNTED {
-        return Ok(Claimed { next: None, set_aside: Vec::new() });
+        return Ok(Claimed { epoch, next: None, set_aside: Vec::new() });
     }
     let since = next.saturating_sub(window.into());
     let open = LetterState::Open.name();
     let values = [topic.into(), (*partition).into(), since.into(), open.into()];
     let rows = tx.query_all_raw(Template::new(SET_ASIDE).statement(tx.dialect(), values)).await?;
     let set_aside = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
-    Ok(Claimed { next: Some(next), set_aside })
+    Ok(Claimed { epoch, next: Some(next), set_aside })
 }
 
 const SET_ASIDE: &str =

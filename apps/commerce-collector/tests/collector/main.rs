@@ -1,4 +1,4 @@
-//! The collector on the embedded log and a `SQLite` file: nothing stands in for anything but sessions and, where that
+//! The collector on the embedded log or a Kafka cluster, and a `SQLite` file: nothing stands in for anything but sessions and, where that
 //! is the subject, a store or a bus that fails.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -10,6 +10,7 @@ mod facts;
 mod generator;
 mod http;
 mod jobs;
+mod kafka;
 mod projector;
 mod rebuild;
 mod replay;

@@ -38,8 +38,7 @@ use ends::Ends;
 use membership::Membership;
 use producer::EmbeddedProducer;
 
-/// Describes what the log measures; called once when metrics are set up.
-pub fn describe_metrics() {
+pub(crate) fn describe_metrics() {
     metrics::describe_histogram!("commerce_bus_append_records", "Records of one append to the event log");
     metrics::describe_counter!(
         "commerce_bus_purged_total",

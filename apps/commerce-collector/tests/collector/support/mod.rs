@@ -1,5 +1,6 @@
 pub mod events;
 pub mod faults;
+pub mod kafka;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
