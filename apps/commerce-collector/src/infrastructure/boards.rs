@@ -30,6 +30,9 @@ const HOLD: Upsert = Upsert {
     update: &[("owner", Merge::Set), ("fence", Merge::Set), ("until", Merge::Set)],
 };
 
+/// A lease that is not there cannot be locked: two who ask for it at once would both think that they have it.
+const MAKE: Upsert = Upsert { update: &[], ..HOLD };
+
 #[async_trait]
 impl BoardStore for SqlCollector {
     async fn hold(&self, owner: Uuid, now_us: i64, until_us: i64) -> Result<bool, StoreError> {
@@ -95,9 +98,16 @@ pub(super) async fn hold(
     owner: Uuid,
     (now_us, until_us): (i64, i64),
 ) -> Result<bool, Failure> {
-    let statement = LEASES.by_rows(tx.dialect(), Lock::Update, [[RowValue::from(name)]]);
-    let fence = match tx.query_one_raw(statement).await? {
-        None => 1,
+    let locked = || LEASES.by_rows(tx.dialect(), Lock::Update, [[RowValue::from(name)]]);
+    let mut lease = tx.query_one_raw(locked()).await?;
+    if lease.is_none() {
+        let mut row = MAKE.rows();
+        row.push([name.into(), Uuid::nil().into(), 0_i64.into(), 0_i64.into()]);
+        tx.execute_raw(MAKE.statement(tx.dialect(), &row)).await?;
+        lease = tx.query_one_raw(locked()).await?;
+    }
+    let fence = match lease {
+        None => return Err(Failure::Data("a lease that was just made is not there")),
         Some(row) => {
             let holder: Uuid = row.try_get_by_index(0)?;
             let (fence, until): (i64, i64) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use commerce_boards::{Period, PeriodKind};
 use commerce_collector_domain::{Metrics, Tally};
 use commerce_database::{
-    Column, Lock, Merge, RowSet, RowValue, Select, Template, Update, Upsert, WriteTransaction,
+    Column, Dialect, Lock, Merge, RowSet, RowValue, Select, Template, Update, Upsert, WriteTransaction,
 };
 use sea_orm::{ConnectionTrait as _, Statement, Value};
 use uuid::Uuid;
@@ -196,7 +196,8 @@ pub(super) async fn insert_new<'a>(
         ]);
     }
     let inserted = tx.execute_raw(HANDLED.statement(tx.dialect(), &rows)).await?.rows_affected();
-    if inserted == events.len() as u64 {
+    // A server counts a row that is there already as one that was found.
+    if tx.dialect() == Dialect::Sqlite && inserted == events.len() as u64 {
         return Ok(events.to_vec());
     }
     let keys = events.iter().map(|event| [RowValue::from(event.id), consumer.into()]);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use commerce_database::{Column, Lock, RowValue, Select, Template, Update, WriteTransaction, execute_exact};
+use commerce_database::{
+    Column, Dialect, Lock, RowValue, Select, Template, Update, WriteTransaction, execute_exact,
+};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
 
@@ -181,7 +183,7 @@ fn countable(letters: &[Judged]) -> impl Iterator<Item = &CountedEvent> {
 
 async fn replayed_twins(
     connection: &impl ConnectionTrait,
-    dialect: commerce_database::Dialect,
+    dialect: Dialect,
     ids: impl Iterator<Item = Uuid>,
 ) -> Result<HashSet<Uuid>, StoreError> {
     let mut replayed = HashSet::new();
@@ -217,6 +219,11 @@ async fn replay(
     letters: &[Judged],
     hand: &Hand,
 ) -> Result<Vec<Outcome>, Failure> {
+    if tx.dialect() == Dialect::MySql {
+        // A rebuild that begins reads what was counted and replayed under the same lock.
+        let offsets = Template::new("SELECT `partition` FROM consumer_offsets WHERE consumer = ? FOR UPDATE");
+        tx.query_all_raw(offsets.statement(tx.dialect(), [consumer.into()])).await?;
+    }
     let states = lock(tx, letters.iter().map(|judged| judged.id)).await?;
     let is_open = |judged: &Judged| matches!(states.get(&judged.id), Some((LetterState::Open, _)));
     let ids = countable(letters).map(|event| event.id);

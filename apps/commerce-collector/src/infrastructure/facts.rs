@@ -51,7 +51,8 @@ const DAYS: &str =
 /// Names of months and weeks come after those of days.
 const PERIODS: &str = "SELECT period, changed > applied, `through` FROM business_periods WHERE period >= 'E'";
 
-const SUMS: &str = "SELECT product_id, SUM(views), SUM(likes), SUM(orders), SUM(quantity), SUM(amount) \
+const SUMS: &str = "SELECT product_id, CAST(SUM(views) AS SIGNED), CAST(SUM(likes) AS SIGNED), \
+     CAST(SUM(orders) AS SIGNED), CAST(SUM(quantity) AS SIGNED), CAST(SUM(amount) AS SIGNED) \
      FROM product_metrics_daily WHERE `date` >= ? AND `date` <= ? GROUP BY product_id";
 
 const WEEKLY: &str =
@@ -66,8 +67,9 @@ const BOARD: &str =
 const DIFFERENT_TOTALS: &str = "SELECT d.product_id, COALESCE(m.views, 0), COALESCE(m.likes, 0), \
      COALESCE(m.orders, 0), COALESCE(m.quantity, 0), COALESCE(m.amount, 0), \
      d.views, d.likes, d.orders, d.quantity, d.amount FROM \
-     (SELECT product_id, SUM(views) AS views, SUM(likes) AS likes, SUM(orders) AS orders, \
-     SUM(quantity) AS quantity, SUM(amount) AS amount FROM product_metrics_daily GROUP BY product_id) d \
+     (SELECT product_id, CAST(SUM(views) AS SIGNED) AS views, CAST(SUM(likes) AS SIGNED) AS likes, \
+     CAST(SUM(orders) AS SIGNED) AS orders, CAST(SUM(quantity) AS SIGNED) AS quantity, \
+     CAST(SUM(amount) AS SIGNED) AS amount FROM product_metrics_daily GROUP BY product_id) d \
      LEFT JOIN product_metrics m ON m.product_id = d.product_id WHERE m.product_id IS NULL \
      OR m.views <> d.views OR m.likes <> d.likes OR m.orders <> d.orders \
      OR m.quantity <> d.quantity OR m.amount <> d.amount ORDER BY d.product_id LIMIT 100";

@@ -3,12 +3,14 @@
 use chrono::NaiveDate;
 use commerce_boards::{Board, Period, PeriodKind};
 use commerce_collector_domain::Weights;
-use commerce_database::{DatabaseError, Template, WriteTransaction};
+use commerce_database::{DatabaseError, Dialect, Template, WriteTransaction};
 use sea_orm::{ConnectionTrait as _, Value};
 
 use super::columns::stored_day;
 
-const COUNTS: &str = "SELECT changed, applied FROM business_periods WHERE period = ?";
+/// Locked where rows are: whoever counts into the period waits until it is ranked, and whoever ranks it waits for those who
+/// count, so that what is ranked is what was counted up to the version.
+const COUNTS: &str = "SELECT changed, applied FROM business_periods WHERE period = ?{lock}";
 
 const CLEAR: &str = "DELETE FROM ranking_board WHERE period = ?";
 
@@ -68,9 +70,19 @@ pub(super) const fn table(kind: PeriodKind) -> &'static str {
     }
 }
 
+/// Behind a SELECT, what locks its rows.
+pub(super) const fn for_update(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "",
+        Dialect::MySql => " FOR UPDATE",
+    }
+}
+
 /// How often a period has changed, and how often it had when it was last ranked.
 async fn counts(tx: &WriteTransaction, period: Period) -> Result<(i64, i64), DatabaseError> {
-    let statement = Template::new(COUNTS).statement(tx.dialect(), [period.to_string().into()]);
+    let statement = Template::new(COUNTS)
+        .fragment("lock", for_update(tx.dialect()))
+        .statement(tx.dialect(), [period.to_string().into()]);
     match tx.query_one_raw(statement).await? {
         Some(row) => Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)),
         None => Ok((0, 0)),

@@ -15,7 +15,10 @@ fn day(text: &str) -> NaiveDate {
 
 /// (rank, product, score, previous rank), read as commerce-api does: from the file, without being able to write it.
 async fn board(bench: &Bench, board: Board, on: &str) -> Vec<(i64, i64, i64, Option<i64>)> {
-    let reader = BoardReader::of_file(SqliteOptions::new(bench.options().file), BoardOptions::default());
+    let reader = match bench.on_server() {
+        None => BoardReader::of_file(SqliteOptions::new(bench.options().file), BoardOptions::default()),
+        Some(server) => BoardReader::of(server.open().await, BoardOptions::default()),
+    };
     let page = reader.page(Period::day(day(on)), board, 0, 1_000).await.unwrap();
     assert_eq!(usize::try_from(page.total).unwrap(), page.places.len());
     page.places.iter().map(|p| (p.rank, p.product, p.score, p.previous_rank)).collect()
@@ -64,7 +67,7 @@ async fn a_running_collector_shows_a_view_without_being_stopped() {
     let running = bench.start().await;
     bench.publish(&[Event::viewed(1, 7)]).await;
     let collector = bench.collector().await;
-    let shown = "SELECT product_id, rank, score FROM ranking_board WHERE type = 'ALL'";
+    let shown = "SELECT product_id, `rank`, score FROM ranking_board WHERE type = 'ALL'";
     until("the board shows it", async || rows(&collector.database, shown).await == [[7, 1, 1]]).await;
     bench.publish(&[Event::liked(2, 8, 1)]).await;
     until("the like is first", async || rows(&collector.database, shown).await == [[8, 1, 2], [7, 2, 1]])
@@ -132,9 +135,9 @@ async fn boards_rebuilt_from_the_tables_are_the_same() {
     let running = bench.start().await;
     bench.counts_after(running).await;
     let collector: Collector = bench.collector().await;
-    let all = "SELECT substr(period, 2), rank, product_id, score, COALESCE(previous_rank, 0), version, \
-               instr('ALL LIKE VIEW ORDER', type) FROM ranking_board ORDER BY period, type, rank";
-    let sql = all.replace("substr(period, 2)", "CAST(substr(period, 2) AS INTEGER)");
+    let all = "SELECT substr(period, 2), `rank`, product_id, score, COALESCE(previous_rank, 0), version, \
+               instr('ALL LIKE VIEW ORDER', `type`) FROM ranking_board ORDER BY period, `type`, `rank`";
+    let sql = all.replace("substr(period, 2)", "CAST(substr(period, 2) AS SIGNED)");
     let before = rows(&collector.database, &sql).await;
     assert!(before.len() > 100);
     run(&collector.database, "DELETE FROM ranking_board").await;

@@ -93,7 +93,7 @@ async fn records_set_aside_and_read_again_stay_one_dead_letter() {
 
 #[tokio::test]
 async fn an_event_that_storage_refuses_alone_is_set_aside_after_three_attempts() {
-    let bench = Bench::open().await;
+    let bench = Bench::on_sqlite().await;
     let collector = bench.collector().await;
     run(
         &collector.database,
@@ -141,7 +141,7 @@ async fn a_decoder_that_fails_all_halts_at_the_limit_and_again_after_a_restart()
 
 #[tokio::test]
 async fn without_its_dead_letters_the_consumer_halts_and_loses_nothing() {
-    let bench = Bench::open().await;
+    let bench = Bench::on_sqlite().await;
     let collector = bench.collector().await;
     run(
         &collector.database,

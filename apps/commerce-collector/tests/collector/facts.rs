@@ -64,7 +64,7 @@ async fn a_board_or_total_that_was_tampered_with_is_found_and_a_dirty_day_is_pen
 
     run(
         &collector.database,
-        "UPDATE ranking_board SET score = score + 1 WHERE period = 'D20270114' AND rank = 1",
+        "UPDATE ranking_board SET score = score + 1 WHERE period = 'D20270114' AND `rank` = 1",
     )
     .await;
     let wrong: Vec<_> = findings().await.wrong.into_iter().map(|(subject, _)| subject).collect();

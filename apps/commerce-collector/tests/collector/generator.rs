@@ -142,9 +142,8 @@ fn boards(of: &BTreeMap<(String, i64), Numbers>) -> BTreeSet<String> {
 }
 
 async fn found_boards(database: &Database) -> BTreeSet<String> {
-    let sql =
-        "SELECT period || ' ' || type || ' ' || rank || ' ' || product_id || ' ' || score FROM ranking_board";
-    let statement = Statement::from_string(sea_orm::DbBackend::Sqlite, sql);
+    let sql = "SELECT period || ' ' || `type` || ' ' || `rank` || ' ' || product_id || ' ' || score FROM ranking_board";
+    let statement = Statement::from_string(database.dialect().backend(), sql);
     let rows = database.reader().query_all_raw(statement).await.unwrap();
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }

@@ -97,7 +97,10 @@ async fn two_stores_that_have_the_same_event_at_the_same_instant_count_it_once()
         let (left, right) = (left.unwrap(), right.unwrap());
         assert_eq!((left.counted + right.counted, left.duplicates + right.duplicates), (50, 50));
     }
-    assert_eq!(number(&collectors[0].database, "SELECT SUM(views) FROM product_metrics").await, 1_000);
+    assert_eq!(
+        number(&collectors[0].database, "SELECT CAST(SUM(views) AS SIGNED) FROM product_metrics").await,
+        1_000
+    );
     for collector in collectors {
         collector.close().await;
     }
@@ -113,7 +116,10 @@ async fn a_batch_partly_counted_before_counts_the_rest() {
     // Number 7 stands twice in it.
     let collected = store.collect(batch(1, 2, [1, 2, 3, 4, 5, 6, 7, 7])).await.unwrap();
     assert_eq!((collected.counted, collected.duplicates), (4, 4));
-    assert_eq!(number(&collector.database, "SELECT SUM(views) FROM product_metrics").await, 7);
+    assert_eq!(
+        number(&collector.database, "SELECT CAST(SUM(views) AS SIGNED) FROM product_metrics").await,
+        7
+    );
     collector.close().await;
 }
 
@@ -128,8 +134,10 @@ async fn a_batch_takes_the_same_number_of_statements_whatever_its_size() {
     for size in [1, 10, 100, 2_000_u128] {
         statements.reset();
         store.collect(batch(1, 1, first..first + size)).await.unwrap();
-        // Offset and fence, dedupe rows, totals, days, periods, and those that have today in their sums already.
-        assert_eq!((statements.count("collect"), statements.transactions("collect")), (6, 1), "{size}");
+        // Offset and fence, dedupe rows, totals, days, periods, and those that have today in their sums already; a server
+        // does not tell how many rows were new.
+        let count = if bench.on_server().is_some() { 7 } else { 6 };
+        assert_eq!((statements.count("collect"), statements.transactions("collect")), (count, 1), "{size}");
         statements.reset();
         store.collect(batch(1, 2, first..first + size)).await.unwrap();
         // Offset and fence, dedupe rows, and which of them are ours.

@@ -35,7 +35,7 @@ const DAYS: &str =
     "SELECT product_id, views, likes, orders, quantity, amount FROM ({days}) d ORDER BY product_id";
 
 const OF_DAY: &str = "SELECT * FROM (SELECT product_id, views, likes, orders, quantity, amount \
-     FROM product_metrics_daily WHERE `date` = ? AND product_id > ? ORDER BY product_id LIMIT {max})";
+     FROM product_metrics_daily WHERE `date` = ? AND product_id > ? ORDER BY product_id LIMIT {max}) f";
 
 const CLEAR: &str = "DELETE FROM {table} WHERE period = ? AND product_id > ? AND product_id <= ?";
 

@@ -22,7 +22,8 @@ pub(super) struct Close {
 
 /// The next products of the day: their live totals and the sums of their days.
 const PRODUCTS: &str = "SELECT p.product_id, m.views, m.likes, m.orders, m.quantity, m.amount, \
-     SUM(d.views), SUM(d.likes), SUM(d.orders), SUM(d.quantity), SUM(d.amount) \
+     CAST(SUM(d.views) AS SIGNED), CAST(SUM(d.likes) AS SIGNED), CAST(SUM(d.orders) AS SIGNED), \
+     CAST(SUM(d.quantity) AS SIGNED), CAST(SUM(d.amount) AS SIGNED) \
      FROM (SELECT product_id FROM product_metrics_daily WHERE `date` = ? AND product_id > ? \
      ORDER BY product_id LIMIT {max}) p \
      JOIN product_metrics_daily d ON d.product_id = p.product_id \

@@ -18,6 +18,7 @@ use super::collect::values as metric_values;
 use super::columns::{Columns, day, stored_day};
 use super::dead_letters::dead_letter;
 use super::error::Failure;
+use super::ranking::for_update;
 use super::store::SqlCollector;
 use crate::application::dead_letters::Hand;
 use crate::application::ports::{DeadLetter, LetterState, StoreError};
@@ -86,8 +87,9 @@ const TABLES: [&str; 7] = [
     "rebuild_difference",
 ];
 
-const OFFSETS: &str =
-    "SELECT topic, `partition`, next_offset FROM consumer_offsets WHERE consumer = ? AND next_offset >= 0";
+/// Locked where rows are: no batch is counted, and no letter replayed, until what belongs to these offsets was read.
+const OFFSETS: &str = "SELECT topic, `partition`, next_offset FROM consumer_offsets \
+     WHERE consumer = ? AND next_offset >= 0{lock}";
 
 const SET_ASIDE: &str = "SELECT `offset`, kept_at FROM dead_letters \
      WHERE topic = ? AND `partition` = ? AND `offset` >= ? AND `offset` < ?";
@@ -232,8 +234,9 @@ async fn begin(
     clear(tx).await?;
     let insert = "INSERT INTO rebuild_run (id, from_day, started_at) VALUES (1, ?, ?)";
     tx.execute_raw(run(insert, vec![stored_day(from).into(), at_us.into()])).await?;
+    let offsets = Template::new(OFFSETS).fragment("lock", for_update(tx.dialect()));
     let mut counted: BTreeMap<(String, i64), i64> = BTreeMap::new();
-    for row in tx.query_all_raw(run(OFFSETS, vec![consumer.into()])).await? {
+    for row in tx.query_all_raw(offsets.statement(tx.dialect(), [consumer.into()])).await? {
         counted.insert((row.try_get_by_index(0)?, row.try_get_by_index(1)?), row.try_get_by_index(2)?);
     }
     tx.execute_raw(run(LETTERS, vec![LetterState::Replayed.name().into()])).await?;

@@ -46,7 +46,7 @@ async fn a_week_or_month_that_was_tampered_with_is_found_and_a_dirty_one_is_pend
     jobs(&bench, &collector).run_due().await.unwrap();
     sql(
         &collector.database,
-        "UPDATE ranking_board SET previous_rank = 5 WHERE period = 'W202701' AND type = 'VIEW' AND rank = 1",
+        "UPDATE ranking_board SET previous_rank = 5 WHERE period = 'W202701' AND type = 'VIEW' AND `rank` = 1",
     )
     .await;
     assert_eq!(subjects().await, ["board:W202701:VIEW"]);

@@ -16,7 +16,7 @@ async fn every_iso_week_from_2019_to_2028_is_the_sum_of_its_days() {
     }
     let mut options = bench.options();
     options.jobs.catch_up_days = 4_000;
-    let collector = commerce_collector::Collector::open(options, &*bench.clock).await.unwrap();
+    let collector = bench.collector_with(options).await;
     counted(&collector.database, &daily).await;
     let today = commerce_runtime::BusinessZone::default().start_of(day("2029-01-02"));
     bench.clock.set(today);

@@ -36,7 +36,7 @@ pub async fn collector(bench: &Bench) -> Collector {
     let mut options: Options = bench.options();
     options.jobs.batch.chunk = 3;
     options.jobs.batch.skip_limit = 2;
-    Collector::open(options, &*bench.clock).await.unwrap()
+    bench.collector_with(options).await
 }
 
 pub fn jobs(bench: &Bench, collector: &Collector) -> Jobs {
@@ -135,7 +135,7 @@ pub async fn table(database: &Database, kind: PeriodKind) -> BTreeMap<(String, i
         }
         _ => "SELECT period, product_id, views, likes, orders, quantity, amount FROM product_metrics_monthly",
     };
-    let statement = Statement::from_string(sea_orm::DbBackend::Sqlite, sql);
+    let statement = Statement::from_string(database.dialect().backend(), sql);
     let rows = database.reader().query_all_raw(statement).await.unwrap();
     let row = |row: &sea_orm::QueryResult| {
         let number = |index| row.try_get_by_index::<i64>(index).unwrap();
@@ -153,12 +153,12 @@ pub async fn bytes(database: &Database) -> Vec<String> {
          ' ' || amount FROM product_metrics_weekly ORDER BY period, product_id",
         "SELECT period || ' ' || product_id || ' ' || views || ' ' || likes || ' ' || orders || ' ' || quantity || \
          ' ' || amount FROM product_metrics_monthly ORDER BY period, product_id",
-        "SELECT period || ' ' || type || ' ' || rank || ' ' || product_id || ' ' || score || ' ' || \
-         COALESCE(previous_rank, '-') || ' ' || version FROM ranking_board ORDER BY period, type, rank",
-        "SELECT period || ' ' || changed || ' ' || applied || ' ' || COALESCE(through, '-') || ' ' || complete \
+        "SELECT period || ' ' || `type` || ' ' || `rank` || ' ' || product_id || ' ' || score || ' ' || \
+         COALESCE(previous_rank, '-') || ' ' || version FROM ranking_board ORDER BY period, `type`, `rank`",
+        "SELECT period || ' ' || changed || ' ' || applied || ' ' || COALESCE(`through`, '-') || ' ' || complete \
          FROM business_periods ORDER BY period",
     ] {
-        let statement = Statement::from_string(sea_orm::DbBackend::Sqlite, sql);
+        let statement = Statement::from_string(database.dialect().backend(), sql);
         let rows = database.reader().query_all_raw(statement).await.unwrap();
         lines.extend(rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()));
     }

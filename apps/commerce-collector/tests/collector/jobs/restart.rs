@@ -60,8 +60,9 @@ async fn a_week_run_twice_is_refused_and_by_force_leaves_the_same_bytes() {
 /// Of a product that the job is past, and of one that is ahead of it.
 const LATE: &str = "UPDATE product_metrics_daily SET views = views + 1000 WHERE date = 20270106 \
      AND product_id IN (1, 10); \
-     INSERT INTO business_periods (period, changed) VALUES ('W202701', 1) \
-     ON CONFLICT (period) DO UPDATE SET changed = changed + 1";
+     INSERT INTO business_periods (period) SELECT 'W202701' \
+     WHERE NOT EXISTS (SELECT 1 FROM business_periods WHERE period = 'W202701'); \
+     UPDATE business_periods SET changed = changed + 1 WHERE period = 'W202701'";
 
 #[tokio::test]
 async fn what_comes_late_while_a_week_is_aggregated_is_in_the_next_run_and_never_half() {

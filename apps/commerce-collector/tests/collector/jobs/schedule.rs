@@ -32,7 +32,8 @@ async fn at_midnight_the_day_is_closed_and_on_monday_the_week() {
     assert!(!complete("W202702").await);
     bench.clock.advance(Duration::from_hours(48));
     until("the week is closed", async || complete("W202702").await).await;
-    let views = "SELECT COALESCE(SUM(views), 0) FROM product_metrics_weekly WHERE period = 'W202702'";
+    let views =
+        "SELECT CAST(COALESCE(SUM(views), 0) AS SIGNED) FROM product_metrics_weekly WHERE period = 'W202702'";
     assert_eq!(number(&reader.database, views).await, 1);
     running.stop().await;
     reader.close().await;
@@ -44,8 +45,9 @@ async fn a_late_event_has_its_week_and_month_aggregated_again() {
     let reader = collector(&bench).await;
     counted(&reader.database, &week("2027-01-04")).await;
     let running = bench.start_with(|options| options.jobs.scheduled = true).await;
-    let views = "SELECT COALESCE(SUM(views), 0) FROM product_metrics_weekly WHERE period = 'W202701'";
-    let monthly = "SELECT COALESCE(SUM(views), 0) FROM product_metrics_monthly WHERE period = 'M202701'";
+    let views =
+        "SELECT CAST(COALESCE(SUM(views), 0) AS SIGNED) FROM product_metrics_weekly WHERE period = 'W202701'";
+    let monthly = "SELECT CAST(COALESCE(SUM(views), 0) AS SIGNED) FROM product_metrics_monthly WHERE period = 'M202701'";
     let expected: i64 = week("2027-01-04").values().map(|numbers| numbers[0]).sum();
     until("the month is there", async || number(&reader.database, monthly).await == expected).await;
     assert_eq!(number(&reader.database, views).await, expected);
@@ -84,7 +86,7 @@ async fn one_scheduler_among_many_runs_the_jobs() {
 
 #[tokio::test]
 async fn what_is_too_old_is_forgotten_once_a_day() {
-    let bench = Bench::open().await;
+    let bench = Bench::on_sqlite().await;
     let collector = collector(&bench).await;
     let day_us = 86_400_000_000_i64;
     assert_eq!(NOW_US, 1_800_000_000_000_000);

@@ -10,12 +10,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use commerce_bus::{EmbeddedLog, EmbeddedOptions, EventBus, Record, TopicSpec};
 use commerce_collector::application::{GROUP, LagWatch};
-use commerce_collector::infrastructure::SqlCollector;
+use commerce_collector::infrastructure::{SqlCollector, migrate};
 use commerce_collector::{Collector, ConsumerOptions, Options, Running, Status};
 use commerce_contracts::topics;
 use commerce_database::{BoxFuture, Database, DatabaseError, WriteTransaction};
+use commerce_databases::Scratch;
 use commerce_http::{AuthUnavailable, Authenticator, Principal};
 use commerce_runtime::{ManualClock, SystemClock};
+use commerce_servers::ServerKind;
 use sea_orm::{ConnectionTrait as _, Statement};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -29,12 +31,38 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Bench {
     pub log: EmbeddedLog,
     pub clock: Arc<ManualClock>,
+    /// Where the collector's database is, if not in the directory.
+    server: Option<Scratch>,
     // Dropped last: the files are in use until then.
     directory: TempDir,
 }
 
 impl Bench {
     pub async fn open() -> Self {
+        // The same tests are built twice.
+        match env!("CARGO_CRATE_NAME") {
+            "collector_on_mysql" => Self::on(ServerKind::MySql).await,
+            _ => Self::on_sqlite().await,
+        }
+    }
+
+    /// For what only a file can be asked for: triggers that refuse rows.
+    pub async fn on_sqlite() -> Self {
+        Self::with(None).await
+    }
+
+    /// Where the collector's database is, if it is on a server.
+    pub const fn on_server(&self) -> Option<&Scratch> {
+        self.server.as_ref()
+    }
+
+    /// With the collector's database on a server.
+    pub async fn on(kind: ServerKind) -> Self {
+        let migrated = |database: Database| async move { migrate(&database, NOW_US).await.map(drop) };
+        Self::with(Some(Scratch::migrated(kind, "olap", migrated).await)).await
+    }
+
+    async fn with(server: Option<Scratch>) -> Self {
         let directory = TempDir::new().unwrap();
         let options = EmbeddedOptions {
             durable: false,
@@ -45,7 +73,7 @@ impl Bench {
         let wanted: Vec<_> =
             topics::ALL.iter().map(|name| TopicSpec { name, partitions: topics::PARTITIONS }).collect();
         log.ensure_topics(&wanted).await.unwrap();
-        Self { log, clock: Arc::new(ManualClock::new(NOW_US)), directory }
+        Self { log, clock: Arc::new(ManualClock::new(NOW_US)), server, directory }
     }
 
     pub fn options(&self) -> Options {
@@ -60,7 +88,14 @@ impl Bench {
     }
 
     pub async fn collector(&self) -> Collector {
-        Collector::open(self.options(), &*self.clock).await.unwrap()
+        self.collector_with(self.options()).await
+    }
+
+    pub async fn collector_with(&self, options: Options) -> Collector {
+        match &self.server {
+            None => Collector::open(options, &*self.clock).await.unwrap(),
+            Some(server) => Collector { options, database: server.open().await },
+        }
     }
 
     pub async fn start(&self) -> Running {
@@ -74,7 +109,7 @@ impl Bench {
     }
 
     pub async fn start_on(&self, bus: Arc<dyn EventBus>, options: Options) -> Running {
-        let collector = Collector::open(options, &*self.clock).await.unwrap();
+        let collector = self.collector_with(options).await;
         Running::start(collector, bus, Arc::new(Tokens), self.clock.clone()).unwrap()
     }
 
@@ -178,7 +213,8 @@ impl Counts {
 
 /// Rows of numbers.
 pub async fn rows(database: &Database, sql: &str) -> Vec<Vec<i64>> {
-    let rows = database.reader().query_all_raw(plain(sql)).await.unwrap();
+    let statement = Statement::from_string(database.dialect().backend(), sql);
+    let rows = database.reader().query_all_raw(statement).await.unwrap();
     let numbers = |row: &sea_orm::QueryResult| {
         let columns = 0..row.column_names().len();
         columns.map(|index| row.try_get_by_index(index).unwrap()).collect()
@@ -201,10 +237,6 @@ fn execute<'t>(tx: &'t WriteTransaction, sql: &'static str) -> BoxFuture<'t, Res
         tx.execute_unprepared(sql).await?;
         Ok(())
     })
-}
-
-fn plain(sql: &str) -> Statement {
-    Statement::from_string(sea_orm::DbBackend::Sqlite, sql)
 }
 
 /// Two sessions.

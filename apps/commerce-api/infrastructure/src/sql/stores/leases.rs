@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +38,9 @@ const HOLD: Upsert = Upsert {
     key: &["name"],
     update: &[("owner", Merge::Set), ("fence", Merge::Set), ("until", Merge::Set)],
 };
+
+/// A lease that is not there cannot be locked: two who ask for it at once would both think that they have it.
+const MAKE: Upsert = Upsert { update: &[], ..HOLD };
 
 const RELEASE: Update = Update {
     table: "leases",
@@ -91,18 +94,35 @@ impl LeaseStore for SqlLeases {
     }
 }
 
-async fn acquire(
-    tx: &WriteTransaction,
-    names: &[&'static str],
-    asking: Asking,
-) -> Result<Vec<Option<Lease>>, Failure<StorageError>> {
-    let Asking { owner, now, ttl, taking } = asking;
+async fn locked(tx: &WriteTransaction, names: &[&'static str]) -> Result<Holders, Failure<StorageError>> {
     let keys = names.iter().map(|name| [RowValue::from(*name)]);
     let mut held = BTreeMap::new();
     for row in tx.query_all_raw(LEASES.by_rows(tx.dialect(), Lock::Update, keys)).await? {
         let mut row = Columns::of(&row);
         let name: String = row.take()?;
         held.insert(name, (row.take::<Uuid>()?, row.take::<i64>()?, row.time()?));
+    }
+    Ok(held)
+}
+
+/// Owner, fence and end by name.
+type Holders = BTreeMap<String, (Uuid, i64, Timestamp)>;
+
+async fn acquire(
+    tx: &WriteTransaction,
+    names: &[&'static str],
+    asking: Asking,
+) -> Result<Vec<Option<Lease>>, Failure<StorageError>> {
+    let Asking { owner, now, ttl, taking } = asking;
+    let mut held = locked(tx, names).await?;
+    let missing: BTreeSet<_> = names.iter().filter(|name| !held.contains_key(**name)).collect();
+    if !missing.is_empty() {
+        let mut rows = MAKE.rows();
+        for name in missing {
+            rows.push([(*name).into(), Uuid::nil().into(), 0_i64.into(), 0_i64.into()]);
+        }
+        tx.execute_raw(MAKE.statement(tx.dialect(), &rows)).await?;
+        held = locked(tx, names).await?;
     }
     let fence = |name: &str| match held.get(name) {
         None => Some(1),
