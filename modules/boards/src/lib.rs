@@ -7,7 +7,9 @@ mod board;
 mod period;
 mod reader;
 pub mod schema;
+mod shared;
 mod source;
+mod through;
 
 pub use board::Board;
 pub use period::{Period, PeriodKind};

@@ -2,10 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commerce_database::{Database, DatabaseError, Dialect, SqliteOptions, Template};
+use commerce_redis::Redis;
 use moka::future::Cache;
 use sea_orm::{ConnectionTrait as _, DbErr, QueryResult};
 
 use crate::source::Source;
+use crate::through::Through;
 use crate::{Board, Period};
 
 /// A product's place on a board.
@@ -69,6 +71,7 @@ type Places = Arc<[(Board, Place)]>;
 #[derive(Clone)]
 pub struct BoardReader {
     source: Arc<Source>,
+    shared: Option<Through>,
     pages: Cache<PageKey, Arc<Page>>,
     places: Cache<ProductKey, Places>,
 }
@@ -96,9 +99,17 @@ impl BoardReader {
             if options.keep.is_zero() { (0, 0) } else { (options.pages_max, options.products_max) };
         Self {
             source: Arc::new(source),
+            shared: None,
             pages: Cache::builder().max_capacity(pages_max).time_to_live(options.keep).build(),
             places: Cache::builder().max_capacity(products_max).time_to_live(options.keep).build(),
         }
+    }
+
+    /// The same through copies in Redis that nodes share: of any page and place what the database has. Without Redis it
+    /// is the database that is read.
+    #[must_use]
+    pub fn shared_in(self, redis: Redis) -> Self {
+        Self { shared: Some(Through::new(redis, self.source.clone())), ..self }
     }
 
     /// Places `offset + 1` to `offset + limit` of a board.
@@ -109,15 +120,30 @@ impl BoardReader {
         offset: u64,
         limit: u64,
     ) -> Result<Arc<Page>, BoardError> {
-        let load = async { self.load_page(period, board, offset, limit).await.map(Arc::new) };
+        let load = async {
+            if let Some(shared) = &self.shared
+                && let Some(page) = shared.page(period, board, offset, limit).await?
+            {
+                return Ok(Arc::new(page));
+            }
+            Ok::<_, Arc<DatabaseError>>(Arc::new(self.load_page(period, board, offset, limit).await?))
+        };
         let loaded = self.pages.try_get_with((period, board, offset, limit), load).await;
-        loaded.map_err(BoardError)
+        loaded.map_err(|error| BoardError(Arc::unwrap_or_clone(error)))
     }
 
     /// A product's places on all boards of a period, without those that it is not on.
     pub async fn places(&self, period: Period, product: i64) -> Result<Places, BoardError> {
-        let load = async { self.load_places(period, product).await.map(Places::from) };
-        self.places.try_get_with((period, product), load).await.map_err(BoardError)
+        let load = async {
+            if let Some(shared) = &self.shared
+                && let Some(places) = shared.places(period, product).await?
+            {
+                return Ok(Places::from(places));
+            }
+            Ok::<_, Arc<DatabaseError>>(Places::from(self.load_places(period, product).await?))
+        };
+        let loaded = self.places.try_get_with((period, product), load).await;
+        loaded.map_err(|error| BoardError(Arc::unwrap_or_clone(error)))
     }
 
     async fn load_page(
@@ -176,7 +202,7 @@ const PAGE: &str = "SELECT product_id, `rank`, score, previous_rank FROM ranking
 const PLACES: &str = "SELECT `type`, product_id, `rank`, score, previous_rank FROM ranking_board \
      WHERE period = ? AND `type` IN ({types}) AND product_id = ?";
 
-fn place(row: &QueryResult, first: usize) -> Result<Place, DbErr> {
+pub(crate) fn place(row: &QueryResult, first: usize) -> Result<Place, DbErr> {
     Ok(Place {
         product: row.try_get_by_index(first)?,
         rank: row.try_get_by_index(first + 1)?,

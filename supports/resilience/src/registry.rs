@@ -51,6 +51,17 @@ impl BreakerRegistry {
         Ok(vacant.insert(breaker).clone())
     }
 
+    /// Shows a breaker that was made elsewhere as one of this node, under its name, which must be free.
+    pub fn adopt(&self, breaker: CircuitBreaker) -> Result<(), RegistryError> {
+        match self.lock().entry(breaker.name().to_owned()) {
+            Entry::Occupied(taken) => Err(RegistryError::Taken(taken.key().clone())),
+            Entry::Vacant(vacant) => {
+                vacant.insert(breaker);
+                Ok(())
+            }
+        }
+    }
+
     /// The breaker of this name.
     pub fn get(&self, name: &str) -> Option<CircuitBreaker> {
         self.lock().get(name).cloned()
@@ -73,5 +84,25 @@ impl BreakerRegistry {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, CircuitBreaker>> {
         self.0.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_breaker_of_elsewhere_is_shown_under_its_name_once() {
+        let registry = BreakerRegistry::default();
+        let made = |name| {
+            CircuitBreaker::new(name, BreakerOptions::default(), Environment::default(), Vec::new()).unwrap()
+        };
+        registry.register("one", BreakerOptions::default()).unwrap();
+        registry.adopt(made("two")).unwrap();
+        registry.get("two").unwrap().force_open();
+        assert_eq!(registry.snapshots().iter().map(|shown| &*shown.name).collect::<Vec<_>>(), ["one", "two"]);
+        for name in ["one", "two"] {
+            assert_eq!(registry.adopt(made(name)), Err(RegistryError::Taken(name.to_owned())));
+        }
     }
 }

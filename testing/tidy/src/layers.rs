@@ -57,7 +57,11 @@ const RULES: &[Rule] = &[
         forbidden: &["axum", "hyper"],
         members: Some(&["commerce-database", "commerce-runtime"]),
     },
-    Rule { name: "commerce-boards", forbidden: &["axum", "hyper"], members: Some(&["commerce-database"]) },
+    Rule {
+        name: "commerce-boards",
+        forbidden: &["axum", "hyper"],
+        members: Some(&["commerce-database", "commerce-redis", "commerce-resilience", "commerce-runtime"]),
+    },
     Rule {
         name: "commerce-api-application",
         forbidden: &["axum", "hyper", "tower", "sea-orm", "sqlx", "getrandom", "rand", "moka"],

@@ -6,6 +6,7 @@ use commerce_api_application::ports::{
 use commerce_api_domain::ProductId;
 use commerce_boards::{Board, BoardError, BoardOptions, BoardReader, Period, PeriodKind};
 use commerce_database::SqliteOptions;
+use commerce_redis::Redis;
 
 /// Name of the collector's database in a data directory.
 pub const BOARDS_FILE: &str = commerce_boards::schema::DATABASE_FILE;
@@ -20,6 +21,12 @@ impl SqlBoards {
     /// Reads the collector's database, which need not be there yet.
     pub fn of_file(file: SqliteOptions) -> Self {
         Self { reader: BoardReader::of_file(file, BoardOptions::default()) }
+    }
+
+    /// The same through copies in Redis that nodes share.
+    #[must_use]
+    pub fn shared_in(self, redis: Redis) -> Self {
+        Self { reader: self.reader.shared_in(redis) }
     }
 }
 
