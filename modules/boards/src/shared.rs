@@ -262,3 +262,34 @@ fn place(product: i64, (rank, score, previous_rank): Told) -> Option<Place> {
     let score: i64 = score?.parse().ok()?;
     Some(Place { product, rank, score: -score, previous_rank })
 }
+
+#[cfg(test)]
+mod tests {
+    use commerce_redis::RedisOptions;
+    use commerce_servers::{ServerKind, shared};
+
+    use super::*;
+
+    fn boards() -> SharedBoards {
+        let prefix = format!("boards-unit-{}", std::process::id());
+        let options = RedisOptions { prefix, ..RedisOptions::new(shared(ServerKind::Redis).url()) };
+        SharedBoards::new(Redis::open(&options).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_lower_version_is_ignored_and_the_same_one_sets_again() {
+        let boards = boards();
+        let (period, board) = (Period::day("2026-11-23".parse().unwrap()), Board::View);
+        let first = |score| [Place { product: 1, rank: 1, score, previous_rank: None }];
+        for (version, score, shown) in [(7, 70, 70), (3, 30, 70), (7, 71, 71), (8, 80, 80), (7, 72, 80)] {
+            boards.set(period, board, version, &first(score)).await.unwrap();
+            let (places, total) = boards.page((period, board), 0, 0, 10).await.unwrap();
+            assert_eq!((places[0].score, total), (shown, 1), "{version}");
+        }
+        assert!(boards.has(period, board, 8).await.unwrap() && !boards.has(period, board, 9).await.unwrap());
+        assert!(
+            boards.page((period, board), 9, 0, 10).await.is_none(),
+            "too old for who knows of a later one"
+        );
+    }
+}
