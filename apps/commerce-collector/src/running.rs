@@ -85,6 +85,11 @@ impl Collector {
         DeadLetterDesk::new(Arc::new(self.store()), clock, intake)
     }
 
+    /// How far counting is behind `bus`.
+    pub fn lag(&self, bus: Arc<dyn EventBus>) -> LagWatch {
+        LagWatch::new(bus, Arc::new(self.store()))
+    }
+
     /// Metrics rebuilt from `log`.
     pub fn metrics_rebuild(&self, log: Arc<dyn LogReader>, clock: Arc<dyn Clock>) -> MetricsRebuild {
         let intake = Intake { zone: self.options.zone, future_max: self.options.consumer.future_max };

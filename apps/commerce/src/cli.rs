@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod dlq;
+pub mod event_log;
 mod jobs;
 pub mod rebuild;
 
@@ -134,6 +135,10 @@ pub enum Command {
     /// Dead letters: records that could not be counted
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// List the topics of the event log: partitions, copies, and the records that each keeps
+    Topics(event_log::Topics),
+    /// How far counting is behind the event log, by what the log and the collector's database say
+    Lag(event_log::Lag),
     /// Boards and metrics, derived anew
     #[command(subcommand)]
     Rebuild(rebuild::Rebuild),

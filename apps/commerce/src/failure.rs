@@ -83,6 +83,9 @@ pub enum Failure {
     /// A job was not run, or not to its end.
     #[error(transparent)]
     Job(#[from] commerce_collector::application::jobs::JobError),
+    /// How far counting is cannot be told.
+    #[error("how far counting is cannot be told: {0}")]
+    Lag(String),
     /// The event log failed.
     #[error(transparent)]
     Bus(#[from] commerce_bus::BusError),
@@ -145,6 +148,7 @@ impl Failure {
             | Self::Facts(_)
             | Self::Reconcile(_)
             | Self::Job(_)
+            | Self::Lag(_)
             | Self::Bus(_)
             | Self::Shop(_)
             | Self::Io { .. }

@@ -118,6 +118,12 @@ pub trait EventBus: Send + Sync + 'static {
 
     /// The oldest offset still kept of a partition.
     async fn earliest(&self, topic: &str, partition: i32) -> Result<i64, BusError>;
+
+    /// On how many machines each record of a topic is kept; of its partitions, the one with the fewest counts.
+    async fn copies(&self, topic: &str) -> Result<usize, BusError> {
+        let _ = topic;
+        Ok(1)
+    }
 }
 
 /// Publishes records.

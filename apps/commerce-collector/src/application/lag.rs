@@ -22,9 +22,11 @@ pub struct PartitionProgress {
     pub partition: i32,
     /// Offset of the next record that will be published.
     pub end: i64,
+    /// Offset that the group committed on the bus, which is told after it was counted.
+    pub committed: i64,
     /// Offset of the next record to count.
     pub next: i64,
-    /// Records in between.
+    /// Records between that and the end.
     pub lag: i64,
 }
 
@@ -46,14 +48,15 @@ impl LagWatch {
         let counted = self.queries.counted_to().await?;
         let of_bus = self.bus.lag(GROUP, topics::ALL).await?;
         let mut progress = Vec::with_capacity(of_bus.len());
-        for PartitionLag { topic, partition, end, .. } in of_bus {
+        for PartitionLag { topic, partition, end, committed, .. } in of_bus {
             let found = counted.iter().find(|c| c.topic == topic && c.partition == partition);
             let next = match found {
                 Some(counted) => counted.next,
                 // What the bus was told of does not count: a new database begins at the beginning.
                 None => self.bus.earliest(&topic, partition).await?,
             };
-            progress.push(PartitionProgress { topic, partition, end, next, lag: (end - next).max(0) });
+            let lag = (end - next).max(0);
+            progress.push(PartitionProgress { topic, partition, end, committed, next, lag });
         }
         Ok(progress)
     }

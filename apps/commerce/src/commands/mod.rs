@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod config;
 mod dlq;
+mod event_log;
 mod job;
 mod migrate;
 mod nodes;
@@ -56,6 +57,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Backup(options) => backup::run(global, options).await,
             Command::Rebuild(command) => rebuild::run(global, command).await,
             Command::Dlq(command) => dlq::run(global, command).await,
+            Command::Topics(options) => event_log::topics(global, options).await,
+            Command::Lag(options) => event_log::lag(global, options).await,
             Command::User(User::Create(options)) => user::create(global, options).await,
             Command::Config(ConfigCommand::Print) => config::print(global),
         }

@@ -139,3 +139,39 @@ fn metrics_and_boards_are_rebuilt_beside_the_running_shop() {
     up.terminate();
     run(dir.path(), &["audit", "--settled"]).expect(0);
 }
+
+#[test]
+fn topics_and_lag_are_told_beside_the_running_shop() {
+    let dir = DataDir::new();
+    let command = |arguments: &[&str]| run(dir.path(), arguments);
+    let absent = command(&["topics"]).expect(2);
+    assert!(absent.stderr.contains("events.sqlite"), "{}", absent.stderr);
+    command(&["lag"]).expect(2);
+    let made = command(&["topics", "--create", "--json"]).expect(0).json();
+    let partitions = made["partitions"].as_array().unwrap();
+    assert_eq!((partitions.len(), &made["missing"]), (15, &json!([])));
+    let first = json!({"topic": "coupon", "partition": 0, "copies": 1, "earliest": 0, "end": 0});
+    assert_eq!(partitions[0], first);
+    Up::start(dir.path()).terminate();
+    publish(&dir, &[viewed(1), viewed(1)]);
+    let behind = command(&["lag", "--json"]).expect(0).json();
+    assert_eq!(behind["lag"], json!(2));
+    let up = Up::start(dir.path());
+    let mut told = Value::Null;
+    for _ in 0..600 {
+        told = command(&["lag", "--json"]).expect(0).json();
+        // The bus is told after the database.
+        if told["partitions"].as_array().unwrap().iter().all(|of| of["committed"] == of["end"]) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100)); // tidy: sleep between looks at what is being counted
+    }
+    assert_eq!(told["lag"], json!(0));
+    let counted: i64 =
+        told["partitions"].as_array().unwrap().iter().map(|of| of["counted"].as_i64().unwrap()).sum();
+    assert!(counted >= 2, "{told}");
+    let table = command(&["topics"]).expect(0).stdout;
+    assert!(table.contains("product.like") && table.contains("earliest"), "{table}");
+    assert!(command(&["lag"]).expect(0).stdout.contains("committed"));
+    up.terminate();
+}

@@ -6,11 +6,11 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Weak};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 
-use super::group::Callbacks;
+use super::group::{Callbacks, Rebalances};
 use super::slot::Slot;
 
 /// Whether an offset was taken.
@@ -24,7 +24,11 @@ pub(super) struct Wish {
 }
 
 /// Runs until nobody can wish any more, or the client is gone.
-pub(super) fn serve(client: &Weak<BaseConsumer<Callbacks>>, wishes: &Receiver<Wish>) {
+pub(super) fn serve(
+    client: &Weak<BaseConsumer<Callbacks>>,
+    wishes: &Receiver<Wish>,
+    rebalances: &Rebalances,
+) {
     while let Ok(first) = wishes.recv() {
         let mut together = vec![first];
         together.extend(wishes.try_iter());
@@ -34,8 +38,11 @@ pub(super) fn serve(client: &Weak<BaseConsumer<Callbacks>>, wishes: &Receiver<Wi
             continue;
         }
         let Some(client) = client.upgrade() else { return };
-        let taken = commit(&client, &together);
-        let taken = taken.map_err(|error| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail));
+        let code = |error: KafkaError| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+        let taken = match rebalances.refusal() {
+            Some(refusal) => Err(refusal),
+            None => commit(&client, &together).map_err(code),
+        };
         for Wish { slot, next, answer } in together {
             if taken.is_ok() {
                 slot.committed(next);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use commerce_runtime::Clock;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
@@ -27,6 +27,8 @@ pub(super) struct Rebalances {
     last: Mutex<VecDeque<Duration>>,
     /// Members do not poll any more, as if the process hung.
     pub hang: AtomicBool,
+    /// What the next offsets are answered, instead of asking the group.
+    pub refusals: Mutex<VecDeque<RDKafkaErrorCode>>,
 }
 
 impl Rebalances {
@@ -39,6 +41,10 @@ impl Rebalances {
             last.pop_front();
         }
         last.push_back(took);
+    }
+
+    pub fn refusal(&self) -> Option<RDKafkaErrorCode> {
+        locked(&self.refusals).pop_front()
     }
 
     pub fn durations(&self) -> Vec<Duration> {

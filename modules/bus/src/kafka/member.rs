@@ -62,7 +62,8 @@ impl KafkaMember {
         let (stop, (end, ended)) = (Arc::new(AtomicBool::new(false)), oneshot::channel());
         let client = Arc::new(client);
         let for_commits = Arc::downgrade(&client);
-        started("kafka-commits", move || commits::serve(&for_commits, &wishes))?;
+        let rebalances = inner.rebalances.clone();
+        started("kafka-commits", move || commits::serve(&for_commits, &wishes, &rebalances))?;
         let poller = Poller { client, shared: shared.clone(), stop: stop.clone() };
         started("kafka-member", move || {
             poller.run();

@@ -19,7 +19,7 @@ pub use topics::KafkaTopic;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -146,6 +146,13 @@ impl KafkaBus {
         self.inner.rebalances.hang.store(true, Ordering::Relaxed);
     }
 
+    /// Has the next offsets that members of this handle commit answered like this. For tests.
+    #[doc(hidden)]
+    pub fn refuse_commits(&self, codes: impl IntoIterator<Item = rdkafka::types::RDKafkaErrorCode>) {
+        let mut refusals = self.inner.rebalances.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.extend(codes);
+    }
+
     /// Closes the bus for every clone and for what they gave out: later calls get [`BusError::Closed`]. What waits to be
     /// published is published first, for as long as a record may wait.
     pub async fn close(self) {
@@ -207,5 +214,12 @@ impl EventBus for KafkaBus {
             inner.reach(&topic, partition).map(|(earliest, _)| earliest)
         };
         self.inner.blocking(work).await
+    }
+
+    async fn copies(&self, topic: &str) -> Result<usize, BusError> {
+        let wanted = topic.to_owned();
+        let found = self.inner.blocking(move |inner| inner.topics_named(&[wanted])).await?;
+        let copies = found.iter().flat_map(|topic| &topic.partitions).map(|(_, copies)| *copies).min();
+        copies.ok_or_else(|| BusError::Refused(format!("there is no topic {topic}")))
     }
 }

@@ -46,7 +46,7 @@ struct PartitionResponse {
 
 impl From<PartitionProgress> for PartitionResponse {
     fn from(progress: PartitionProgress) -> Self {
-        let PartitionProgress { topic, partition, end, next, lag } = progress;
+        let PartitionProgress { topic, partition, end, next, lag, .. } = progress;
         Self { topic, partition, end, next, lag }
     }
 }
