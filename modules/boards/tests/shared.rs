@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::any::Any;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use commerce_boards::{Board, BoardOptions, BoardReader, Page, Period, Place, schema};
 use commerce_database::{Column, Database, DatabaseError, Insert, SqliteOptions, Step, Template};
+use commerce_databases::Scratch;
 use commerce_redis::{Redis, RedisOptions, cmd};
 use commerce_servers::{Server, ServerKind, Tuning, shared};
 use proptest::prelude::*;
@@ -48,7 +50,8 @@ struct Boards {
     database: Database,
     /// Reads the database.
     plain: BoardReader,
-    _directory: TempDir,
+    /// Where it is; goes with this.
+    _place: Box<dyn Any>,
 }
 
 impl Boards {
@@ -57,9 +60,18 @@ impl Boards {
         let options =
             SqliteOptions { durable: false, ..SqliteOptions::new(directory.path().join("boards.db")) };
         let database = Database::open_sqlite(options).await.unwrap();
+        Self::of(database, Box::new(directory)).await
+    }
+
+    async fn open_on_mysql() -> Self {
+        let scratch = Scratch::empty(ServerKind::MySql).await;
+        Self::of(scratch.open().await, Box::new(scratch)).await
+    }
+
+    async fn of(database: Database, place: Box<dyn Any>) -> Self {
         commerce_database::migrate(&database, STEPS, 0).await.unwrap();
         let plain = BoardReader::of(database.clone(), UNKEPT);
-        Self { database, plain, _directory: directory }
+        Self { database, plain, _place: place }
     }
 
     fn shared_in(&self, redis: &Redis) -> BoardReader {
@@ -194,10 +206,11 @@ fn every_page_and_place_is_that_of_the_database() {
 
 #[tokio::test]
 async fn a_board_of_thousands_is_copied_whole() {
-    let (boards, redis) = (Boards::open().await, redis());
-    boards.rank(today(), 1, some(3_500, Some(2))).await;
-    let shared = boards.shared_in(&redis);
-    boards.same(&shared, today(), [1, 1_000, 3_500, 3_501].into_iter()).await;
+    for boards in [Boards::open().await, Boards::open_on_mysql().await] {
+        boards.rank(today(), 1, some(3_500, Some(2))).await;
+        let shared = boards.shared_in(&redis());
+        boards.same(&shared, today(), [1, 1_000, 3_500, 3_501].into_iter()).await;
+    }
 }
 
 #[tokio::test]
