@@ -1,6 +1,6 @@
 //! All output of xtask, and the time that steps take.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::Outcome;
 
@@ -15,6 +15,11 @@ impl Stopwatch {
     )]
     pub fn start() -> Self {
         Self(Instant::now())
+    }
+
+    /// Whether so long has passed since the start.
+    pub fn is_over(&self, limit: Duration) -> bool {
+        self.0.elapsed() >= limit
     }
 
     /// Seconds since the start, with one decimal.

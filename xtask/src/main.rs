@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `lint`, `coverage`, `simulate`, `fuzz-api` and `services`.
+//! The project's own commands: `cargo xtask test`, `lint`, `coverage`, `simulate`, `fuzz-api`, `services` and `demo`.
 
 mod console;
 mod coverage;
 mod debian;
+mod demo;
 mod fuzz;
 mod lint;
 mod process;
@@ -39,6 +40,8 @@ enum Command {
     Simulate(SimulateArguments),
     /// Both APIs against their `OpenAPI` documents: no 5xx, no answer that is not documented, clean books
     FuzzApi(FuzzArguments),
+    /// The whole platform on real servers: two API nodes, three collectors, a gateway; shown, audited, taken down
+    Demo(demo::DemoArguments),
     /// Real servers for development, without Docker
     #[command(subcommand)]
     Services(services::Services),
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
             Command::FuzzApi(FuzzArguments { examples, seed }) => {
                 fuzz::run(&fuzz::Amount { examples: *examples, seed: *seed })
             }
+            Command::Demo(arguments) => demo::run(arguments),
             Command::Services(services) => services::run(services),
         });
     match outcome {

@@ -1,5 +1,4 @@
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use commerce_database::{DatabaseError, ErrorClass};
 
@@ -7,18 +6,18 @@ use commerce_database::{DatabaseError, ErrorClass};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database cannot be opened.
-    #[error("the collector's database {} cannot be opened: {source}", path.display())]
+    #[error("the collector's database {place} cannot be opened: {source}")]
     Open {
-        /// Which file.
-        path: PathBuf,
+        /// Which: a file, or a database of a server.
+        place: String,
         /// Why.
         source: DatabaseError,
     },
     /// The schema cannot be brought up to date.
-    #[error("the collector's database {} cannot be migrated: {source}", path.display())]
+    #[error("the collector's database {place} cannot be migrated: {source}")]
     Migrate {
-        /// Which file.
-        path: PathBuf,
+        /// Which: a file, or a database of a server.
+        place: String,
         /// Why.
         source: DatabaseError,
     },

@@ -1,12 +1,13 @@
 //! The actuator of the collector: who may see it, and what is healthy.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use commerce_database::Database;
+use commerce_database::{Database, Dialect};
 use commerce_http::Authenticator;
 use commerce_telemetry::{
     Access, ActuatorState, AnyOf, BuildInfo, DetailsGuard, Health, HealthIndicator, HealthRegistry,
@@ -24,9 +25,14 @@ pub fn router(
     metrics: MetricsHandle,
     readiness: Readiness,
 ) -> Router {
-    let health = HealthRegistry::new(readiness)
+    // On a server there may be no event log yet; a file is made with the collector.
+    let waits = database.dialect() == Dialect::MySql;
+    let mut health = HealthRegistry::new(readiness)
         .with_readiness(Arc::new(DatabaseHealth(database)))
-        .with(Arc::new(ConsumerHealth(consumer)));
+        .with(Arc::new(ConsumerHealth(consumer.clone())));
+    if waits {
+        health = health.with_readiness(Arc::new(BusReached { consumer, once: AtomicBool::new(false) }));
+    }
     let guard = AnyOf(vec![Arc::new(LoopbackOr::new(scrape_token)), Arc::new(AdminSession(authenticator))]);
     let info = BuildInfo {
         name: "commerce-collector",
@@ -48,7 +54,7 @@ impl HealthIndicator for DatabaseHealth {
 
     async fn check(&self) -> Health {
         match self.0.reader().ping().await {
-            Ok(()) => Health::up().with("database", "SQLite"),
+            Ok(()) => Health::up().with("database", product(&self.0)),
             Err(error) => {
                 tracing::warn!(%error, "the database does not answer");
                 Health::down("the database does not answer")
@@ -81,6 +87,28 @@ impl HealthIndicator for ConsumerHealth {
     }
 }
 
+/// Whether the consumer joined its group once. What happens to it later is told by [`ConsumerHealth`].
+struct BusReached {
+    consumer: ConsumerState,
+    once: AtomicBool,
+}
+
+#[async_trait]
+impl HealthIndicator for BusReached {
+    fn name(&self) -> &'static str {
+        "bus"
+    }
+
+    async fn check(&self) -> Health {
+        let runs = matches!(self.consumer.status(), Status::Running);
+        if self.once.fetch_or(runs, Ordering::Relaxed) || runs {
+            Health::up()
+        } else {
+            Health::down("the event log was not reached yet")
+        }
+    }
+}
+
 /// Admits an administrator's session to the actuator's details.
 struct AdminSession(Arc<dyn Authenticator>);
 
@@ -97,5 +125,13 @@ impl DetailsGuard for AdminSession {
             // A session store that fails closes the door.
             Ok(None) | Err(_) => Access::Anonymous,
         }
+    }
+}
+
+/// What kind of database it is.
+fn product(database: &Database) -> &'static str {
+    match database.dialect() {
+        Dialect::Sqlite => "SQLite",
+        Dialect::MySql => "MySQL",
     }
 }

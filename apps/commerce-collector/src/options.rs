@@ -2,6 +2,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use commerce_database::MySqlOptions;
 use commerce_runtime::BusinessZone;
 
 use crate::application::{ConsumerOptions, JobsOptions, ProjectorOptions};
@@ -15,6 +16,8 @@ pub struct Options {
     pub port: u16,
     /// The database; created if it does not exist, its directory is not.
     pub file: PathBuf,
+    /// The database on a server, which is used instead of the file; none by default.
+    pub server: Option<MySqlOptions>,
     /// A commit survives a power cut; false is for throwaway data only.
     pub durable: bool,
     /// The shop's zone.
@@ -41,6 +44,7 @@ impl Options {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8081,
             file: file.into(),
+            server: None,
             durable: true,
             zone: BusinessZone::default(),
             consumer: ConsumerOptions::default(),
@@ -59,6 +63,7 @@ impl fmt::Debug for Options {
             .field("bind", &self.bind)
             .field("port", &self.port)
             .field("file", &self.file)
+            .field("server", &self.server.as_ref().map(MySqlOptions::server))
             .field("zone", &self.zone)
             .field("consumer", &self.consumer)
             .field("projector", &self.projector)

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use commerce_api::app::{EventLog, Platform};
-use commerce_api::config::{Config, ConfigError, Sources, Tables};
+use commerce_api::config::{Config, ConfigError, Profile, Sources, Tables};
 use commerce_api::interfaces::SessionAuthenticator;
 pub use commerce_api::process::ProcessError as ShopError;
 use commerce_api::process::{platform, require_servers};
@@ -49,14 +49,17 @@ pub fn configuration(sources: &Sources) -> Result<(Config, CollectorSettings), C
 }
 
 /// The collector's options, by its section and by what all apps share.
-pub fn options(config: &Config, settings: &CollectorSettings) -> Options {
+pub fn options(config: &Config, settings: &CollectorSettings) -> Result<Options, ConfigError> {
     let mut options = Options::new(config.data_dir.join(Options::DATABASE_FILE));
     settings.collector.apply(&mut options);
     options.durable = config.database.durable;
     options.zone = config.zone();
     options.docs = config.docs.enabled;
     options.scrape_token = config.actuator.scrape_token.as_ref().map(|token| token.expose().to_owned());
-    options
+    if config.profile == Profile::Servers {
+        options.server = Some(config.olap_options()?);
+    }
+    Ok(options)
 }
 
 /// Serves until a signal: waits for the databases and for the event log, and finishes what it is counting at the end.
@@ -89,7 +92,7 @@ async fn start(
     settings: &CollectorSettings,
 ) -> Result<(Running, EventLog, Platform), ProcessError> {
     let clock = Arc::new(SystemClock);
-    let options = options(config, settings);
+    let options = options(config, settings).map_err(ShopError::from)?;
     let open = async || Collector::open(options.clone(), &SystemClock).await;
     let collector =
         until_there("the collector's database", Waiting::default(), open, StartError::is_absent).await?;

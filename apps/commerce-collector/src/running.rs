@@ -49,13 +49,21 @@ impl Collector {
         if options.consumer.batch_max == 0 || options.jobs.batch.chunk == 0 {
             return wrong("the size of a batch or chunk", "at least 1");
         }
-        let path = options.file.clone();
-        let sqlite = SqliteOptions { durable: options.durable, ..SqliteOptions::new(&path) };
-        let database = Database::open_sqlite(sqlite)
-            .await
-            .map_err(|source| StartError::Open { path: path.clone(), source })?;
-        migrate(&database, clock.now_us()).await.map_err(|source| StartError::Migrate { path, source })?;
+        let database = Self::open_database(&options).await?;
+        let migrated = migrate(&database, clock.now_us()).await;
+        migrated.map_err(|source| StartError::Migrate { place: database.place(), source })?;
         Ok(Self { options, database })
+    }
+
+    async fn open_database(options: &Options) -> Result<Database, StartError> {
+        let (opened, place) = if let Some(server) = &options.server {
+            (Database::open_mysql(server.clone()).await, server.server())
+        } else {
+            let path = &options.file;
+            let sqlite = SqliteOptions { durable: options.durable, ..SqliteOptions::new(path) };
+            (Database::open_sqlite(sqlite).await, path.display().to_string())
+        };
+        opened.map_err(|source| StartError::Open { place, source })
     }
 
     /// Derives the boards of a day anew from what was counted.

@@ -54,7 +54,7 @@ impl Apps {
         let clock = Arc::new(SystemClock);
         let log = EventLog::open(&config, true, clock.clone()).await?;
         let bus = log.bus();
-        let mut options = collector_options(settings);
+        let mut options = collector_options(settings)?;
         // On servers there may be others beside this process.
         options.projector.alone = config.profile == Profile::Embedded;
         let collector = Collector::open(options, clock.as_ref()).await?;
@@ -116,8 +116,8 @@ async fn wait_until_counted(log: &dyn EventBus, max: Duration) {
 }
 
 /// The collector, as it is configured.
-pub fn collector_options(settings: &Settings) -> commerce_collector::Options {
-    commerce_collector::process::options(&settings.api, &settings.collector)
+pub fn collector_options(settings: &Settings) -> Result<commerce_collector::Options, Failure> {
+    Ok(commerce_collector::process::options(&settings.api, &settings.collector)?)
 }
 
 /// The simulated gateway, as the shop's configuration describes its gateway, which signs with the first of `secrets`.

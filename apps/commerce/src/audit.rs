@@ -3,12 +3,13 @@
 mod events;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use commerce_api::app::{EventLog, Platform};
+use commerce_api::config::Profile;
 use commerce_api_application::ports::AuditReport;
 use commerce_api_domain::Timestamp;
-use commerce_bus::EmbeddedLog;
 use commerce_collector::Collector;
 use commerce_runtime::SystemClock;
 
@@ -42,13 +43,14 @@ async fn recount_all(
     let paid_since = platform.clock.business_day_start(changed_since);
     // In the direction of the events, so that one that moves on meanwhile is found further on.
     let shop = platform.audit.event_facts(changed_since, paid_since).await?;
-    let ends = EmbeddedLog::ends_of(&EventLog::file_options(&settings.api, false).path).await?;
+    let ends = EventLog::ends_of(&settings.api, Arc::new(SystemClock)).await?;
     let counted = counted(settings, paid_since).await?;
     let shop_after = platform.audit.event_facts(changed_since, paid_since).await?;
     let comparison = Comparison {
         shop: &shop,
         shop_after: &shop_after,
         ends: &ends,
+        shares_keys: settings.api.profile == Profile::Embedded,
         counted: &counted,
         zone: settings.api.zone(),
         remembered_since: now.minus(REMEMBERED),
@@ -59,11 +61,13 @@ async fn recount_all(
 
 /// What the collector has counted since the day of `since`; nothing where it never ran.
 async fn counted(settings: &Settings, since: Timestamp) -> Result<Counted, Failure> {
-    let options = collector_options(settings);
-    if !options.file.metadata().is_ok_and(|file| file.len() > 0) {
-        return Ok(Counted::default());
+    let options = collector_options(settings)?;
+    if options.server.is_none() {
+        if !options.file.metadata().is_ok_and(|file| file.len() > 0) {
+            return Ok(Counted::default());
+        }
+        setup::refuse_foreign(&options.file)?;
     }
-    setup::refuse_foreign(&options.file)?;
     let (zone, weights) = (options.zone, options.projector.weights);
     let collector = Collector::open(options, &SystemClock).await?;
     let facts = collector.facts().await?;

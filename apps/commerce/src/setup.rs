@@ -25,16 +25,6 @@ pub fn configuration(global: &Global) -> Result<Loaded, Failure> {
     Ok(settings::load(&global.sources())?)
 }
 
-/// The servers can be configured; nothing runs on them yet.
-pub fn refuse_servers(settings: &Settings) -> Result<(), Failure> {
-    match settings.api.profile {
-        Profile::Embedded => Ok(()),
-        Profile::Servers => Err(Failure::Usage(
-            "the profile servers can be configured, but nothing runs on it yet".to_owned(),
-        )),
-    }
-}
-
 /// The signals that stop a command, from now on.
 pub fn signals() -> Result<Stop, Failure> {
     Stop::listen().map_err(Failure::io("signals cannot be waited for"))
@@ -43,7 +33,6 @@ pub fn signals() -> Result<Stop, Failure> {
 /// Configuration and logs of an operator's command: where nobody asked for more, only warnings are logged.
 pub fn for_operator(global: &Global) -> Result<Settings, Failure> {
     let Loaded { settings, origins } = configuration(global)?;
-    refuse_servers(&settings)?;
     let asked = origins.iter().any(|origin| origin.key == "log.filter" && origin.source != "default");
     let filter = if asked { settings.api.log.filter.as_str() } else { "warn" };
     commerce_telemetry::logging::init(settings.api.log.format, filter)?;
@@ -52,6 +41,9 @@ pub fn for_operator(global: &Global) -> Result<Settings, Failure> {
 
 /// Opens the database, making it where there is none. For commands that answer no requests.
 pub async fn open(config: &Config) -> Result<Platform, Failure> {
+    if config.profile == Profile::Servers {
+        return Ok(Platform::open_without_secrets(config).await?);
+    }
     data_dir::prepare(&config.data_dir)?;
     refuse_foreign(&database_file(config))?;
     mode::claim_new(config)?;
@@ -60,6 +52,9 @@ pub async fn open(config: &Config) -> Result<Platform, Failure> {
 
 /// Opens the database that must be there: an empty one would pass for a clean one.
 pub async fn open_existing(config: &Config) -> Result<Platform, Failure> {
+    if config.profile == Profile::Servers {
+        return Ok(Platform::open_without_secrets(config).await?);
+    }
     data_dir::refuse_file(&config.data_dir)?;
     let path = database_file(config);
     // An empty file is what a start that was cut off leaves.
@@ -72,8 +67,11 @@ pub async fn open_existing(config: &Config) -> Result<Platform, Failure> {
 
 /// Opens the collector's database that must be there, beside a running shop.
 pub async fn open_collector(settings: &Settings) -> Result<Collector, Failure> {
+    let options = collector_options(settings)?;
+    if options.server.is_some() {
+        return Ok(Collector::open(options, &SystemClock).await?);
+    }
     data_dir::refuse_file(&settings.api.data_dir)?;
-    let options = collector_options(settings);
     if !options.file.metadata().is_ok_and(|file| file.is_file() && file.len() > 0) {
         return Err(Failure::NoDatabase { path: options.file });
     }

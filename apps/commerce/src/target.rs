@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commerce_api::app::{Platform, demo};
+use commerce_api::config::Profile;
 use commerce_api_application::ports::{AuditReport, FindingState};
 use commerce_bus::Record;
 use commerce_config::{Origin, Sources};
@@ -140,6 +141,7 @@ async fn start(settings: &mut Settings, patience: Patience) -> Result<Own, Failu
     let loaded = settings::load(&sources)?;
     *settings = loaded.settings;
     let shortened = if patience == Patience::Short { shorten(settings, &loaded.origins) } else { Vec::new() };
+    settings.api.profile = Profile::Embedded;
     dir.path().clone_into(&mut settings.api.data_dir);
     settings.api.api.bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
     settings.api.api.port = 0;
@@ -244,7 +246,9 @@ impl Opened {
     }
 
     fn is_at_hand(&self) -> bool {
-        self.apps.is_some() && setup::database_file(&self.settings.api).is_file()
+        // Whoever names servers names those of the shop.
+        self.settings.api.profile == Profile::Servers
+            || self.apps.is_some() && setup::database_file(&self.settings.api).is_file()
     }
 
     /// Stops a shop that was started for this run, and removes its data.

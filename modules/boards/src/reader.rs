@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commerce_database::{Database, DatabaseError, Dialect, SqliteOptions, Template};
+use commerce_database::{Database, DatabaseError, Dialect, ReadOnlyDatabase, SqliteOptions, Template};
 use commerce_redis::Redis;
 use moka::future::Cache;
 use sea_orm::{ConnectionTrait as _, DbErr, QueryResult};
@@ -92,6 +92,11 @@ impl BoardReader {
     /// every board is empty.
     pub fn of_file(file: SqliteOptions, options: BoardOptions) -> Self {
         Self::new(Source::file(file), options)
+    }
+
+    /// Reads a server's database that another process writes; neither need be there yet.
+    pub fn of_server(database: ReadOnlyDatabase, options: BoardOptions) -> Self {
+        Self::new(Source::server(database), options)
     }
 
     fn new(source: Source, options: BoardOptions) -> Self {

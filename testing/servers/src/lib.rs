@@ -5,6 +5,7 @@
 //! them.
 
 mod cache;
+mod client;
 mod debian;
 mod error;
 mod kafka;

@@ -10,11 +10,12 @@ use commerce_api_application::reconciliation::Nightly;
 use commerce_api_application::relay::Relay;
 use commerce_api_application::{ProductDetails, ViewEventOptions, ViewEvents};
 use commerce_api_infrastructure::bus::BusPublisher;
-use commerce_bus::{EventBus, TopicSpec};
-use commerce_contracts::topics;
+use commerce_bus::EventBus;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::event_log::EventLog;
+use super::health::BusReached;
 use super::platform::Platform;
 use super::wiring::{self, Desks};
 use crate::config::{Config, Profile};
@@ -93,7 +94,7 @@ pub(super) fn relay(
     platform: &Platform,
     config: &Config,
     desks: &Desks,
-    bus: Arc<dyn EventBus>,
+    (bus, reached): (Arc<dyn EventBus>, BusReached),
 ) -> Background {
     let relay = Relay::new(
         platform.outbox.clone(),
@@ -107,7 +108,7 @@ pub(super) fn relay(
     let wake = vec![desks.orders.events_written().listen(), desks.likes.events_written().listen()];
     Background::spawn("relay", async move |mut stop| {
         tokio::select! {
-            () = make_topics(&*bus) => {}
+            () = make_topics(&*bus) => reached.tell(),
             _ = stop.wait_for(|stop| *stop) => {}
         }
         relay.run(wake, stop).await;
@@ -141,9 +142,7 @@ pub(super) fn view_events(platform: &Platform, bus: &dyn EventBus) -> (Arc<ViewE
 /// Tries until the bus has every topic: without it nothing can be published anyway.
 async fn make_topics(bus: &dyn EventBus) {
     const PAUSE: Duration = Duration::from_secs(1);
-    let wanted = topics::ALL.iter().map(|name| TopicSpec { name, partitions: topics::PARTITIONS });
-    let wanted: Vec<_> = wanted.collect();
-    while let Err(error) = bus.ensure_topics(&wanted).await {
+    while let Err(error) = EventLog::make_topics(bus).await {
         tracing::warn!(%error, "the topics of the event bus cannot be made; it is tried again");
         tokio::time::sleep(PAUSE).await;
     }

@@ -36,18 +36,18 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The database cannot be opened.
-    #[error("the database {} cannot be opened: {source}", path.display())]
+    #[error("the database {place} cannot be opened: {source}")]
     Open {
-        /// Which file.
-        path: PathBuf,
+        /// Which: a file, or a database of a server.
+        place: String,
         /// Why.
         source: DatabaseError,
     },
     /// The schema cannot be brought up to date.
-    #[error("the database {} cannot be migrated: {source}", path.display())]
+    #[error("the database {place} cannot be migrated: {source}")]
     Migrate {
-        /// Which file.
-        path: PathBuf,
+        /// Which: a file, or a database of a server.
+        place: String,
         /// Why.
         source: DatabaseError,
     },

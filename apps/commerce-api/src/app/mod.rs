@@ -9,6 +9,7 @@ mod health;
 mod platform;
 mod reconcile;
 mod running;
+mod shared_limits;
 mod wiring;
 
 pub use error::StartError;

@@ -3,10 +3,11 @@ use std::sync::Arc;
 use commerce_api_application::ports::{
     AccountStore, AuditStore, CallbackInbox, CardCipher, CatalogueStore, Clock, CouponStore, Fingerprinter,
     IdSource, LeaseStore, LikeQueries, Maintenance, OrderQueries, OutboxStore, PaymentChecks, PaymentQueries,
-    ProductCache, RankingBoards, ReconciliationStore, Storage, TokenSource,
+    ProductCache, RankingBoards, ReconciliationStore, SessionStore, Storage, TokenSource,
 };
 use commerce_api_application::{Accounts, EvictingStorage};
 use commerce_api_infrastructure::product_cache::{InProcessProductCache, ProductCacheOptions};
+use commerce_api_infrastructure::redis::{BuyersWithSessions, RedisSessions, SharedProductCache};
 use commerce_api_infrastructure::runtime::{
     Argon2Hasher, HmacFingerprinter, RandomIds, RandomTokens, SystemClock, fill_random,
 };
@@ -14,9 +15,10 @@ use commerce_api_infrastructure::session_cache::CachedSessions;
 use commerce_api_infrastructure::sql;
 use commerce_api_infrastructure::vault::AesCardCipher;
 use commerce_database::Database;
+use commerce_redis::Redis;
 
 use super::error::StartError;
-use crate::config::{Config, ConfigError, Keys};
+use crate::config::{Config, ConfigError, Keys, Profile};
 
 /// The adapters of one installation, with the database open and migrated. Nothing runs yet: no lock is taken, nothing
 /// listens, so the operator's commands use it beside a running `up`.
@@ -24,6 +26,8 @@ use crate::config::{Config, ConfigError, Keys};
 pub struct Platform {
     /// The OLTP database.
     pub database: Database,
+    /// What nodes share; none in the profile embedded.
+    pub redis: Option<Redis>,
     /// Accounts and sessions.
     pub accounts: Accounts,
     /// Users and ledger.
@@ -92,33 +96,30 @@ impl Platform {
 
     async fn open_with(config: &Config, keys: Keys) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(config.zone()));
-        let path = config.data_dir.join(Self::DATABASE_FILE);
-        let database = Database::open_sqlite(config.sqlite_options(Self::DATABASE_FILE))
-            .await
-            .map_err(|source| StartError::Open { path: path.clone(), source })?;
-        sql::migrate(&database, clock.now()).await.map_err(|source| StartError::Migrate { path, source })?;
+        let database = open_database(config).await?;
+        let migrated = sql::migrate(&database, clock.now()).await;
+        migrated.map_err(|source| StartError::Migrate { place: database.place(), source })?;
+        let redis = open_redis(config)?;
+        let boards = open_boards(config, redis.as_ref())?;
         let hasher = Argon2Hasher::new(config.password_cost())
             .map_err(|error| ConfigError::Unusable { section: "password", source: error.into() })?;
-        Ok(Self::wire(database, clock, keys, hasher, config))
+        Ok(Self::wire((database, redis), boards, (clock, keys, hasher), config))
     }
 
     fn wire(
-        database: Database,
-        clock: Arc<dyn Clock>,
-        keys: Keys,
-        hasher: Argon2Hasher,
+        (database, redis): (Database, Option<Redis>),
+        boards: Arc<dyn RankingBoards>,
+        (clock, keys, hasher): (Arc<dyn Clock>, Keys, Argon2Hasher),
         config: &Config,
     ) -> Self {
         let tokens: Arc<dyn TokenSource> = Arc::new(RandomTokens);
-        let users: Arc<dyn AccountStore> = Arc::new(sql::SqlAccounts::new(database.clone()));
+        let ids: Arc<dyn IdSource> = Arc::new(RandomIds::new(clock.clone()));
+        let Shared { users, sessions, products } = Shared::of(&database, redis.as_ref(), &clock, &ids);
         let payments = Arc::new(sql::SqlPayments::new(database.clone()));
-        let sessions = Arc::new(CachedSessions::new(Arc::new(sql::SqlSessions::new(database.clone()))));
-        let products: Arc<dyn ProductCache> =
-            Arc::new(InProcessProductCache::new(clock.clone(), ProductCacheOptions::default()));
         Self {
             accounts: Accounts::new(
                 users.clone(),
-                sessions,
+                Arc::new(CachedSessions::new(sessions)),
                 Arc::new(hasher),
                 tokens.clone(),
                 clock.clone(),
@@ -133,7 +134,7 @@ impl Platform {
             inbox: Arc::new(sql::SqlCallbacks::new(database.clone())),
             outbox: Arc::new(sql::SqlOutbox::new(database.clone())),
             likes: Arc::new(sql::SqlLikes::new(database.clone())),
-            boards: Some(Arc::new(sql::SqlBoards::of_file(config.sqlite_options(sql::BOARDS_FILE)))),
+            boards: Some(boards),
             storage: Arc::new(EvictingStorage::new(
                 Arc::new(sql::SqlStorage::new(database.clone())),
                 products.clone(),
@@ -147,14 +148,95 @@ impl Platform {
             fingerprinter: Arc::new(HmacFingerprinter::new(&keys.fingerprint)),
             cipher: Arc::new(AesCardCipher::new(&keys.vault, &keys.vault_former)),
             webhook_secrets: keys.webhook,
-            ids: Arc::new(RandomIds::new(clock.clone())),
+            ids,
             clock,
             database,
+            redis,
         }
     }
 }
 
+/// What nodes share: in Redis, or in the database and in this one process where there is no other.
+struct Shared {
+    users: Arc<dyn AccountStore>,
+    sessions: Arc<dyn SessionStore>,
+    products: Arc<dyn ProductCache>,
+}
+
+impl Shared {
+    fn of(
+        database: &Database,
+        redis: Option<&Redis>,
+        clock: &Arc<dyn Clock>,
+        ids: &Arc<dyn IdSource>,
+    ) -> Self {
+        let users: Arc<dyn AccountStore> = Arc::new(sql::SqlAccounts::new(database.clone()));
+        let Some(redis) = redis else {
+            let options = ProductCacheOptions::default();
+            return Self {
+                users,
+                sessions: Arc::new(sql::SqlSessions::new(database.clone())),
+                products: Arc::new(InProcessProductCache::new(clock.clone(), options)),
+            };
+        };
+        Self {
+            users: Arc::new(BuyersWithSessions::new(users, RedisSessions::new(redis.clone()))),
+            sessions: Arc::new(RedisSessions::new(redis.clone())),
+            products: Arc::new(SharedProductCache::new(redis.clone(), clock.clone(), ids.clone())),
+        }
+    }
+}
+
+/// Redis, which need not be there yet.
+fn open_redis(config: &Config) -> Result<Option<Redis>, StartError> {
+    if config.profile == Profile::Embedded {
+        return Ok(None);
+    }
+    let opened = Redis::open(&config.redis_options());
+    let redis = opened.map_err(|error| ConfigError::Unusable { section: "redis", source: error.into() })?;
+    Ok(Some(redis))
+}
+
+/// The shop's database: a file of the data directory, or on its server.
+async fn open_database(config: &Config) -> Result<Database, StartError> {
+    match config.profile {
+        Profile::Embedded => {
+            let place = config.data_dir.join(Platform::DATABASE_FILE).display().to_string();
+            let opened = Database::open_sqlite(config.sqlite_options(Platform::DATABASE_FILE)).await;
+            opened.map_err(|source| StartError::Open { place, source })
+        }
+        Profile::Servers => {
+            let options = config.oltp_options()?;
+            let place = options.server();
+            let opened = Database::open_mysql(options).await;
+            opened.map_err(|source| StartError::Open { place, source })
+        }
+    }
+}
+
+/// The boards that the collector writes.
+fn open_boards(config: &Config, redis: Option<&Redis>) -> Result<Arc<dyn RankingBoards>, StartError> {
+    Ok(match config.profile {
+        Profile::Embedded => Arc::new(sql::SqlBoards::of_file(config.sqlite_options(sql::BOARDS_FILE))),
+        Profile::Servers => {
+            let options = config.olap_options()?;
+            let place = options.server();
+            let opened = Database::open_mysql_read_only(options);
+            let opened = opened.map_err(|source| StartError::Open { place, source })?;
+            let boards = sql::SqlBoards::of_server(opened);
+            Arc::new(match redis {
+                Some(redis) => boards.shared_in(redis.clone()),
+                None => boards,
+            })
+        }
+    })
+}
+
 fn make_directory(config: &Config) -> Result<(), StartError> {
+    if config.profile == Profile::Servers {
+        // Nothing is kept here.
+        return Ok(());
+    }
     std::fs::create_dir_all(&config.data_dir)
         .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })
 }

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use super::background::{self, Background};
 use super::error::StartError;
+use super::health::BusReached;
 use super::platform::Platform;
 use super::wiring::{self, Desks};
 use crate::config::Config;
@@ -93,7 +94,9 @@ impl Running {
         let gateway_and_breakers = (gateway.clone(), breakers.clone());
         let facades = wiring::facades(&platform, config, desks.clone(), gateway_and_breakers, asked);
         let warming = background::warming(facades.details.clone());
-        let router = wiring::router(&platform, config, facades, (metrics, breakers), readiness.clone())?;
+        let reached = BusReached::default();
+        let probes = (readiness.clone(), reached.clone());
+        let router = wiring::router(&platform, config, facades, (metrics, breakers), probes)?;
         let connections = ConnectionLimits {
             connections_max: config.limits.connections_max,
             head_timeout: config.head_timeout(),
@@ -103,7 +106,7 @@ impl Running {
         let scheduler = wiring::scheduler(&platform, desks.orders.clone(), views);
         let scheduler = tokio::spawn(scheduler.run(ScheduleOptions::default(), stopping.clone()));
         let nightly = background::nightly(&platform, config, &desks, gateway.clone(), requested);
-        let relay = bus.map(|bus| background::relay(&platform, config, &desks, bus));
+        let relay = bus.map(|bus| background::relay(&platform, config, &desks, (bus, reached)));
         let dispatcher = background::dispatcher(&platform, config, &desks, gateway, longest_call);
         let server = tokio::spawn(serve_within(listener, router, connections, stopping));
         let database = platform.database;
@@ -160,6 +163,7 @@ fn describe() {
     commerce_bus::describe_metrics();
     describe_callback_metrics();
     describe_cache_metrics();
+    commerce_redis::describe_metrics();
 }
 
 /// Connections that may wait to be accepted. With the usual 128 a sale's buyers overflow it, and each one that

@@ -24,9 +24,10 @@ use commerce_telemetry::{
 
 use super::error::StartError;
 use super::guards::AdminSession;
-use super::health::DatabaseHealth;
+use super::health::{BusReached, DatabaseHealth};
 use super::platform::Platform;
-use crate::config::Config;
+use super::shared_limits::RedisBuckets;
+use crate::config::{Config, Profile};
 use crate::interfaces::{self, Facades, FrontDoor, SessionAuthenticator, SignatureGuard};
 
 struct OsEntropy;
@@ -137,14 +138,17 @@ pub(super) fn router(
     config: &Config,
     facades: Facades,
     (metrics, breakers): (MetricsHandle, BreakerRegistry),
-    readiness: Readiness,
+    (readiness, reached): (Readiness, BusReached),
 ) -> Result<Router, StartError> {
     let accounts = platform.accounts.clone();
     let authenticator = Arc::new(SessionAuthenticator::new(accounts.clone()));
     let token = config.actuator.scrape_token.as_ref().map(|token| token.expose().to_owned());
     let guard = AnyOf(vec![Arc::new(LoopbackOr::new(token)), Arc::new(AdminSession(accounts))]);
-    let health =
+    let mut health =
         HealthRegistry::new(readiness).with_readiness(Arc::new(DatabaseHealth(platform.database.clone())));
+    if config.profile == Profile::Servers {
+        health = health.with_readiness(Arc::new(reached));
+    }
     let info = BuildInfo {
         name: "commerce-api",
         version: env!("CARGO_PKG_VERSION"),
@@ -153,7 +157,11 @@ pub(super) fn router(
     };
     let state = ActuatorState::new(info, health, metrics, Arc::new(guard)).with_breakers(breakers);
     let operator = actuator::router(state);
-    let limits = Some(Arc::new(RateLimits::new(config.limit_options())));
+    let mut limits = RateLimits::new(config.limit_options());
+    if let Some(redis) = &platform.redis {
+        limits = limits.over_all_nodes(Arc::new(RedisBuckets(redis.clone())));
+    }
+    let limits = Some(Arc::new(limits));
     let front = FrontDoor { limits, origins: config.cors_origins() };
     let (router, _) = interfaces::router(facades, Arc::new(OsEntropy), authenticator, operator, front)
         .map_err(StartError::Routes)?;

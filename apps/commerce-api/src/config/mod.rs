@@ -3,6 +3,7 @@
 //! Every key stands in one table (`settings`) with what it may be. `config/commerce.toml` is the documented default.
 
 mod derived;
+mod derived_servers;
 mod keys;
 mod limits;
 mod model;

@@ -71,6 +71,8 @@ pub struct Comparison<'a> {
     pub shop_after: &'a EventFacts,
     /// The ends of the log's partitions.
     pub ends: &'a [PartitionEnd],
+    /// Whether the log shares keys out as [`partition_of`] does; otherwise it is not known which partition carries a key.
+    pub shares_keys: bool,
     /// The collector, read last but for the second look at the shop.
     pub counted: &'a Counted,
     /// The shop's zone.
@@ -167,8 +169,13 @@ impl Comparison<'_> {
         missing.collect()
     }
 
-    /// Whether the partition that carries the order's events has some that are not counted.
+    /// Whether the partition that carries the order's events has some that are not counted; any, where it is not known
+    /// which one it is.
     fn is_behind(&self, order: &str) -> bool {
+        if !self.shares_keys {
+            let mut ends = self.ends.iter().filter(|end| end.topic == topics::ORDER);
+            return ends.any(|end| self.counted_to(topics::ORDER, end.partition) < end.end);
+        }
         let partitions = self.ends.iter().filter(|end| end.topic == topics::ORDER).count();
         let partition = partition_of(order, i32::try_from(partitions).unwrap_or(1));
         let end = self.ends.iter().find(|end| end.topic == topics::ORDER && end.partition == partition);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use commerce_api::app::EventLog;
-use commerce_api::config::Config;
+use commerce_api::config::{Config, Profile};
 use commerce_config::secrets;
 use commerce_database::{Database, DatabaseError, SqliteOptions, WriteTransaction};
 
@@ -25,6 +25,13 @@ use crate::setup;
 /// is the outside world, which a restored shop finds further on than it was: it comes last.
 pub async fn run(global: &Global, options: &Backup) -> Result<ExitCode, Failure> {
     let config = setup::for_operator(global)?.api;
+    if config.profile == Profile::Servers {
+        return Err(Failure::Usage(
+            "`commerce backup` copies a data directory; on servers use their own tools: `mysqldump --single-transaction` \
+             or a snapshot for both databases, first the collector's and then the shop's (docs/operations.md)"
+                .to_owned(),
+        ));
+    }
     let dir = &options.dir;
     let shop = setup::open_existing(&config).await?.database;
     require_empty(dir)?;

@@ -4,18 +4,17 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat};
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
+use commerce_collector::Collector;
 use commerce_collector::application::Jobs;
 use commerce_collector::application::jobs::{
     Counters, Ended, ExecutionView, Observer, Period, PeriodKind, Status, StepView,
 };
-use commerce_collector::{Collector, Options};
 use commerce_runtime::SystemClock;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::INTERRUPTED;
-use crate::apps::collector_options;
 use crate::cli::{Global, Job, Length, RunJob};
 use crate::console;
 use crate::failure::Failure;
@@ -49,12 +48,7 @@ pub async fn job(global: &Global, command: &Job) -> Result<ExitCode, Failure> {
 /// The collector's database, which must be there.
 async fn open(global: &Global) -> Result<Collector, Failure> {
     let settings = setup::for_operator(global)?;
-    let options: Options = collector_options(&settings);
-    if !options.file.metadata().is_ok_and(|file| file.len() > 0) {
-        return Err(Failure::NoDatabase { path: options.file });
-    }
-    setup::refuse_foreign(&options.file)?;
-    Ok(Collector::open(options, &SystemClock).await?)
+    setup::open_collector(&settings).await
 }
 
 /// The period that a job is asked for.

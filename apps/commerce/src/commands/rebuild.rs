@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use commerce_api::app::EventLog;
-use commerce_bus::{LogFile, LogReader};
 use commerce_collector::Collector;
 use commerce_collector::application::rebuild::{Comparison, RebuildError};
 use commerce_runtime::SystemClock;
@@ -51,12 +50,10 @@ async fn metrics(
     settings: &Settings,
     options: &RebuildMetrics,
 ) -> Result<ExitCode, Failure> {
-    let log = EventLog::file_options(&settings.api, false);
     let clock = Arc::new(SystemClock);
-    let Some(file) = LogFile::open(&log.path, log.retention, clock.clone()).await? else {
-        return Err(Failure::NoDatabase { path: log.path });
+    let Some(log) = EventLog::reader(&settings.api, clock.clone()).await? else {
+        return Err(Failure::NoDatabase { path: EventLog::file_options(&settings.api, false).path });
     };
-    let log: Arc<dyn LogReader> = Arc::new(file);
     let rebuild = collector.metrics_rebuild(log, clock);
     let Some(from) = options.from else {
         let abandoned = rebuild.abandon().await.map_err(refused)?;

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use commerce_api::app::{Platform, demo};
+use commerce_api::config::Profile;
 use tokio::time::Instant;
 
 use crate::apps::Apps;
@@ -18,18 +19,28 @@ use crate::setup;
 pub async fn run(global: &Global) -> Result<ExitCode, Failure> {
     let started_at = Instant::now();
     let settings = setup::configuration(global)?.settings;
-    setup::refuse_servers(&settings)?;
     let config = &settings.api;
     commerce_telemetry::logging::init(config.log.format, &config.log.filter)?;
     config.require_own_secrets()?;
     let mut stop = setup::signals()?;
     let mut lock = take_directory(&settings).await?;
 
-    let platform = Platform::open(config).await?;
-    if config.is_demo() {
-        demo::seed(&platform, demo::PRODUCTS).await?;
-    }
-    let apps = Apps::start(platform, &settings).await?;
+    let start = async {
+        // Servers may come later than we do.
+        let platform = match config.profile {
+            Profile::Embedded => Platform::open(config).await?,
+            Profile::Servers => commerce_api::process::platform(config).await?,
+        };
+        if config.is_demo() {
+            demo::seed(&platform, demo::PRODUCTS).await?;
+        }
+        Apps::start(platform, &settings).await
+    };
+    let apps = tokio::select! {
+        apps = start => apps?,
+        // Nothing was accepted yet.
+        () = stop.requested() => return Ok(ExitCode::SUCCESS),
+    };
     lock.record(&apps.addresses())?;
     let program = std::env::args().next().unwrap_or_else(|| "commerce".to_owned());
     let banner = Banner {

@@ -1,5 +1,6 @@
 use std::process::ExitCode;
 
+use commerce_api::config::Profile;
 use commerce_api_application::SignUp;
 use commerce_api_application::ports::AuditEntry;
 use serde_json::json;
@@ -15,8 +16,10 @@ use crate::setup;
 pub async fn create(global: &Global, options: &CreateUser) -> Result<ExitCode, Failure> {
     let config = setup::for_operator(global)?.api;
     // Whoever forgets the configuration of a shop is told before an account is made with other settings.
-    data_dir::refuse_file(&config.data_dir)?;
-    mode::require(&config)?;
+    if config.profile == Profile::Embedded {
+        data_dir::refuse_file(&config.data_dir)?;
+        mode::require(&config)?;
+    }
     let password = setup::password_from_stdin()?;
     let platform = setup::open(&config).await?;
     let sign_up = SignUp {

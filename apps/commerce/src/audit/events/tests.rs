@@ -25,6 +25,7 @@ struct Both {
     ends: Vec<PartitionEnd>,
     counted: Counted,
     remembered_since: Timestamp,
+    shares_keys: bool,
 }
 
 impl Both {
@@ -46,7 +47,14 @@ impl Both {
         let to = |partition| CountedTo { topic: "order".to_owned(), partition, next: 5 };
         counted.to = partitions.clone().map(to).collect();
         let remembered_since = Timestamp::default();
-        Self { shop, after: None, ends: partitions.map(end).collect(), counted, remembered_since }
+        Self {
+            shop,
+            after: None,
+            ends: partitions.map(end).collect(),
+            counted,
+            remembered_since,
+            shares_keys: true,
+        }
     }
 
     /// State and subject of what is found.
@@ -55,6 +63,7 @@ impl Both {
             shop: &self.shop,
             shop_after: self.after.as_ref().unwrap_or(&self.shop),
             ends: &self.ends,
+            shares_keys: self.shares_keys,
             counted: &self.counted,
             zone: BusinessZone::default(),
             remembered_since: self.remembered_since,
@@ -195,4 +204,16 @@ fn boards_are_wrong_or_pending() {
     assert_eq!(both.pending(), ["board:D20270115"]);
     both.counted.boards.wrong.push(("board:D20270114:ALL".to_owned(), "2 places".to_owned()));
     assert_eq!(both.lost(), ["board:D20270114:ALL"]);
+}
+
+#[test]
+fn where_the_log_shares_keys_out_itself_any_partition_that_is_behind_may_carry_the_order() {
+    let mut both = Both { shares_keys: false, ..Both::new() };
+    both.counted.orders.clear();
+    both.counted.to.iter_mut().find(|to| to.partition == 2).unwrap().next = 4;
+    let found = both.found(false);
+    assert!(found.iter().all(|(state, _)| *state == FindingState::Pending), "{found:?}");
+    both.counted.to.iter_mut().for_each(|to| to.next = 5);
+    let subject = format!("order:{}", id(1));
+    assert!(both.found(false).contains(&(FindingState::Violated, subject)));
 }

@@ -5,7 +5,7 @@ use commerce_api_application::ports::{
 };
 use commerce_api_domain::ProductId;
 use commerce_boards::{Board, BoardError, BoardOptions, BoardReader, Period, PeriodKind};
-use commerce_database::SqliteOptions;
+use commerce_database::{ReadOnlyDatabase, SqliteOptions};
 use commerce_redis::Redis;
 
 /// Name of the collector's database in a data directory.
@@ -27,6 +27,11 @@ impl SqlBoards {
     #[must_use]
     pub fn shared_in(self, redis: Redis) -> Self {
         Self { reader: self.reader.shared_in(redis) }
+    }
+
+    /// Reads the collector's database on a server, which need not be there yet.
+    pub fn of_server(database: ReadOnlyDatabase) -> Self {
+        Self { reader: BoardReader::of_server(database, BoardOptions::default()) }
     }
 }
 
