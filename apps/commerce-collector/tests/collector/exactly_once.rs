@@ -179,3 +179,18 @@ async fn a_log_that_ends_before_what_was_counted_halts_the_consumer() {
     assert_eq!(number(&collector.database, "SELECT COUNT(*) FROM dead_letters").await, 0);
     collector.close().await;
 }
+
+#[tokio::test]
+async fn on_mariadb_events_delivered_twice_count_once_and_the_boards_are_ranked() {
+    let bench = Bench::on(commerce_servers::ServerKind::MariaDb).await;
+    let events = mixed(600);
+    bench.publish(&events).await;
+    bench.publish(&events).await;
+    let running = bench.start().await;
+    assert_eq!(bench.counts_after(running).await, recount(&events));
+    let collector = bench.collector().await;
+    collector.rank_changed_days().await.unwrap();
+    let ranked = "SELECT COUNT(*) FROM ranking_board WHERE `rank` = 1";
+    assert!(crate::support::number(&collector.database, ranked).await >= 4);
+    collector.close().await;
+}

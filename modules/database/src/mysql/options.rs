@@ -10,7 +10,8 @@ use sqlx::{
 use crate::{DatabaseError, ServerProblem};
 
 /// What modes the statements here rest on: values that do not fit are errors, `||` joins text as it does on `SQLite`.
-const SQL_MODE: &str = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,\
+/// Without `ONLY_FULL_GROUP_BY`, since `MariaDB` does not see that a row's key decides its other columns.
+const SQL_MODE: &str = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,\
      ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT";
 
 /// Whether a connection is encrypted, and how much of the server's certificate is checked.

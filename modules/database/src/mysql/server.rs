@@ -35,6 +35,8 @@ pub(super) fn problem(options: &MySqlOptions, error: sqlx::Error) -> DatabaseErr
         // BAD_DB_ERROR
         (Some(1049), _) => ServerProblem::NoDatabase { database: options.database().to_owned() },
         (_, sqlx::Error::Tls(_)) => ServerProblem::Tls,
+        // A certificate that is not believed.
+        (_, sqlx::Error::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => ServerProblem::Tls,
         _ => ServerProblem::Unreachable,
     };
     options.problem(problem, Some(error.into()))

@@ -134,5 +134,6 @@ async fn leases_are_renewed_at_half_of_their_time_in_one_transaction() {
     }
     // 20 seconds: at 0, 5, 10 and 15.
     assert_eq!(rig.db.statements().transactions("acquire_lease"), 4);
-    assert_eq!(rig.db.statements().count("acquire_lease"), 8);
+    // What is not there yet is made, and looked at again, once.
+    assert_eq!(rig.db.statements().count("acquire_lease"), 10);
 }

@@ -16,7 +16,9 @@ use commerce_api_infrastructure::sql::{self, SqlLeases, SqlOutbox};
 use commerce_bus::{EmbeddedLog, EmbeddedOptions, EventBus, TopicSpec};
 use commerce_contracts::{AggregateType, Envelope, LikeChanged, event, topics};
 use commerce_database::{Database, SqliteOptions};
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use commerce_databases::Scratch;
+use commerce_servers::ServerKind;
+use sea_orm::{ConnectionTrait, Statement, Value};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -43,14 +45,26 @@ pub struct Rig {
     pub clock: Arc<ManualClock>,
     pub ids: Arc<SequenceIds>,
     readers: AtomicU32,
+    /// Where the outbox is, if not in the directory: the same tests are built twice.
+    server: Option<Scratch>,
     directory: TempDir,
 }
 
 impl Rig {
     pub async fn new() -> Self {
         let directory = TempDir::new().unwrap();
-        let db = database(&directory).await;
-        sql::migrate(&db, NOW).await.unwrap();
+        let server = match env!("CARGO_CRATE_NAME") {
+            "relay_on_mysql" => {
+                let migrated =
+                    |database: Database| async move { sql::migrate(&database, NOW).await.map(drop) };
+                Some(Scratch::migrated(ServerKind::MySql, "oltp", migrated).await)
+            }
+            _ => None,
+        };
+        let db = database(&directory, server.as_ref()).await;
+        if server.is_none() {
+            sql::migrate(&db, NOW).await.unwrap();
+        }
         let log = EmbeddedOptions {
             durable: false,
             alone: true,
@@ -62,12 +76,12 @@ impl Rig {
             topics::ALL.iter().map(|name| TopicSpec { name, partitions: topics::PARTITIONS }).collect();
         log.ensure_topics(&all).await.unwrap();
         let clock = Arc::new(ManualClock::new(NOW));
-        Self { db, log, clock, ids: Arc::default(), readers: AtomicU32::new(0), directory }
+        Self { db, log, clock, ids: Arc::default(), readers: AtomicU32::new(0), server, directory }
     }
 
     /// The outbox as another node sees it: with connections of its own.
     pub async fn second_node(&self) -> Database {
-        database(&self.directory).await
+        database(&self.directory, self.server.as_ref()).await
     }
 
     pub fn outbox(&self) -> Arc<SqlOutbox> {
@@ -139,7 +153,9 @@ impl Rig {
 
     pub async fn execute(&self, sql: &str, values: impl IntoIterator<Item = Value>) {
         let tx = self.db.begin_write("test").await.unwrap();
-        tx.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await.unwrap();
+        tx.execute_raw(Statement::from_sql_and_values(self.db.dialect().backend(), sql, values))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -180,7 +196,10 @@ impl Rig {
     }
 }
 
-async fn database(directory: &TempDir) -> Database {
+async fn database(directory: &TempDir, server: Option<&Scratch>) -> Database {
+    if let Some(server) = server {
+        return server.open().await;
+    }
     let options = SqliteOptions { durable: false, ..SqliteOptions::new(directory.path().join("oltp.db")) };
     Database::open_sqlite(options).await.unwrap()
 }

@@ -14,6 +14,7 @@ mod gateway;
 mod hearsay;
 mod locks;
 mod loops;
+mod mariadb;
 mod nightly;
 mod purchase_limit;
 mod reconciliation;

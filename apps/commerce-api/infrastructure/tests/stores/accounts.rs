@@ -50,7 +50,9 @@ async fn accounts_are_added_once_and_read_back() {
     }
     let first = stores.accounts.profiles(None, 3).await.unwrap();
     let rest = stores.accounts.profiles(Some(first[2].id), 3).await.unwrap();
-    assert_eq!(first.iter().chain(&rest).map(|user| user.id.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    // A server does not give an id again whose row was refused.
+    let ids: Vec<_> = first.iter().chain(&rest).map(|user| user.id.0).collect();
+    assert!(ids.len() == 5 && ids.is_sorted(), "{ids:?}");
 }
 
 fn buyers(range: std::ops::Range<u16>, points: i64) -> Vec<NewBuyer> {

@@ -79,8 +79,8 @@ async fn a_change_needs_the_version_that_was_seen_and_is_told() {
     );
     assert_eq!(stores.number("SELECT event_seq FROM products").await, 1);
     assert_eq!(stores.number("SELECT sequence FROM outbox WHERE aggregate_id = '1'").await, 1);
-    let told =
-        "SELECT payload ->> '$.payload.stock' FROM outbox WHERE payload ->> '$.eventType' = 'ProductUpdated'";
+    let told = "SELECT CAST(payload ->> '$.payload.stock' AS SIGNED) FROM outbox \
+                WHERE payload ->> '$.eventType' = 'ProductUpdated'";
     assert_eq!(stores.number(told).await, 5);
     assert_eq!(search(&stores, "black tea").await, ["Black TEA"]);
 

@@ -185,7 +185,7 @@ async fn what_does_not_decode_is_refused_data() {
     assert!(matches!(history.stores.catalogue.product(ProductId(1)).await, Err(StorageError::Data(_))));
     history.stores.execute("UPDATE orders SET status = 'LOST'", []).await;
     assert!(matches!(history.orders.order(order.id).await, Err(StorageError::Data(_))));
-    history.stores.execute("UPDATE payments SET id = x'00'", []).await;
+    history.stores.execute("UPDATE payments SET status = 'LOST'", []).await;
     history.stores.execute("UPDATE orders SET status = 'PAID'", []).await;
     assert!(matches!(history.orders.order(order.id).await, Err(StorageError::Data(_))));
 }

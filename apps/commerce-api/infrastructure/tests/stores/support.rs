@@ -7,7 +7,9 @@ use commerce_api_domain::{BrandId, IdSeed, Money, ProductId, ProductStatus, Role
 use commerce_api_infrastructure::runtime::SequenceIds;
 use commerce_api_infrastructure::sql::{self, SqlAccounts, SqlCatalogue};
 use commerce_database::{Database, SqliteOptions};
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use commerce_databases::Scratch;
+use commerce_servers::ServerKind;
+use sea_orm::{ConnectionTrait, Statement, Value};
 use tempfile::TempDir;
 
 pub const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -25,22 +27,38 @@ pub struct Stores {
     pub catalogue: SqlCatalogue,
     pub accounts: SqlAccounts,
     pub ids: SequenceIds,
-    _directory: TempDir,
+    /// What the database is in; goes with this.
+    _place: Place,
+}
+
+enum Place {
+    Directory { _path: TempDir },
+    Server { _scratch: Scratch },
+}
+
+/// On a file, or on a server: the same tests are built twice.
+async fn database() -> (Database, Place) {
+    if env!("CARGO_CRATE_NAME") == "stores_on_mysql" {
+        let migrated = |database: Database| async move { sql::migrate(&database, NOW).await.map(drop) };
+        let scratch = Scratch::migrated(ServerKind::MySql, "oltp", migrated).await;
+        return (scratch.open().await, Place::Server { _scratch: scratch });
+    }
+    let directory = TempDir::new().unwrap();
+    let options = SqliteOptions { durable: false, ..SqliteOptions::new(directory.path().join("oltp.db")) };
+    let db = Database::open_sqlite(options).await.unwrap();
+    sql::migrate(&db, NOW).await.unwrap();
+    (db, Place::Directory { _path: directory })
 }
 
 impl Stores {
     pub async fn open() -> Self {
-        let directory = TempDir::new().unwrap();
-        let options =
-            SqliteOptions { durable: false, ..SqliteOptions::new(directory.path().join("oltp.db")) };
-        let db = Database::open_sqlite(options).await.unwrap();
-        sql::migrate(&db, NOW).await.unwrap();
+        let (db, place) = database().await;
         Self {
             catalogue: SqlCatalogue::new(db.clone()),
             accounts: SqlAccounts::new(db.clone()),
             db,
             ids: SequenceIds::new(1),
-            _directory: directory,
+            _place: place,
         }
     }
 
@@ -81,7 +99,7 @@ impl Stores {
     }
 
     pub async fn like(&self, user: UserId, product: ProductId, active: bool, changed_at: Timestamp) {
-        let like = "INSERT OR REPLACE INTO product_likes (user_id, product_id, active, event_seq, changed_at) \
+        let like = "REPLACE INTO product_likes (user_id, product_id, active, event_seq, changed_at) \
                     VALUES (?, ?, ?, 1, ?)";
         let values = [user.0.into(), product.0.into(), active.into(), changed_at.as_micros().into()];
         self.execute(like, values).await;
@@ -89,7 +107,7 @@ impl Stores {
 
     pub async fn execute(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> u64 {
         let tx = self.db.begin_write("test").await.unwrap();
-        let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+        let statement = Statement::from_sql_and_values(self.db.dialect().backend(), sql, values);
         let affected = tx.execute_raw(statement).await.unwrap().rows_affected();
         tx.commit().await.unwrap();
         affected
@@ -100,7 +118,7 @@ impl Stores {
     }
 
     pub async fn number_of(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> i64 {
-        let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+        let statement = Statement::from_sql_and_values(self.db.dialect().backend(), sql, values);
         let row = self.db.reader().query_one_raw(statement).await.unwrap().unwrap();
         row.try_get_by_index(0).unwrap()
     }
