@@ -191,6 +191,6 @@ async fn on_mariadb_events_delivered_twice_count_once_and_the_boards_are_ranked(
     let collector = bench.collector().await;
     collector.rank_changed_days().await.unwrap();
     let ranked = "SELECT COUNT(*) FROM ranking_board WHERE `rank` = 1";
-    assert!(crate::support::number(&collector.database, ranked).await >= 4);
+    assert!(number(&collector.database, ranked).await >= 4);
     collector.close().await;
 }
