@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use commerce_database::MySqlOptions;
+use commerce_redis::Redis;
 use commerce_runtime::BusinessZone;
 
 use crate::application::{ConsumerOptions, JobsOptions, ProjectorOptions};
@@ -18,6 +19,8 @@ pub struct Options {
     pub file: PathBuf,
     /// The database on a server, which is used instead of the file; none by default.
     pub server: Option<MySqlOptions>,
+    /// Where copies of the boards are that processes share; none by default.
+    pub redis: Option<Redis>,
     /// A commit survives a power cut; false is for throwaway data only.
     pub durable: bool,
     /// The shop's zone.
@@ -45,6 +48,7 @@ impl Options {
             port: 8081,
             file: file.into(),
             server: None,
+            redis: None,
             durable: true,
             zone: BusinessZone::default(),
             consumer: ConsumerOptions::default(),

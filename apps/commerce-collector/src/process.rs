@@ -10,6 +10,7 @@ use commerce_api::interfaces::SessionAuthenticator;
 pub use commerce_api::process::ProcessError as ShopError;
 use commerce_api::process::{platform, require_servers};
 use commerce_process::{Stop, Waiting, line, until_there};
+use commerce_redis::Redis;
 use commerce_runtime::SystemClock;
 use commerce_telemetry::logging;
 
@@ -58,6 +59,9 @@ pub fn options(config: &Config, settings: &CollectorSettings) -> Result<Options,
     options.scrape_token = config.actuator.scrape_token.as_ref().map(|token| token.expose().to_owned());
     if config.profile == Profile::Servers {
         options.server = Some(config.olap_options()?);
+        let redis = Redis::open(&config.redis_options());
+        options.redis =
+            Some(redis.map_err(|error| ConfigError::Unusable { section: "redis", source: error.into() })?);
     }
     Ok(options)
 }

@@ -66,6 +66,15 @@ impl Collector {
         opened.map_err(|source| StartError::Open { place, source })
     }
 
+    /// Reads the boards, of the copies that are shared where there are such.
+    fn boards(&self) -> BoardReader {
+        let boards = BoardReader::of(self.database.clone(), BoardOptions::default());
+        match &self.options.redis {
+            Some(redis) => boards.shared_in(redis.clone()),
+            None => boards,
+        }
+    }
+
     /// Derives the boards of a day anew from what was counted.
     pub async fn rebuild_boards(&self, day: NaiveDate) -> Result<(), StoreError> {
         self.store().rank_day(day, self.options.projector.weights).await
@@ -199,7 +208,7 @@ impl Running {
         );
         let store = Arc::new(collector.store());
         let lag = LagWatch::new(bus.clone(), store.clone());
-        let boards = BoardReader::of(collector.database.clone(), BoardOptions::default());
+        let boards = collector.boards();
         let (stop_ranking, ranking) = watch::channel(false);
         let jobs = collector.jobs(clock.clone(), ranking.clone());
         let facades = Facades {

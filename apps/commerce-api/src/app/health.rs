@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use commerce_database::{Database, Dialect};
+use commerce_redis::Redis;
 use commerce_telemetry::{Health, HealthIndicator};
 
 /// Whether the database answers reads.
@@ -56,6 +57,23 @@ impl HealthIndicator for BusReached {
             Health::up()
         } else {
             Health::down("the event log was not reached yet")
+        }
+    }
+}
+
+/// Whether Redis answers.
+pub(super) struct RedisHealth(pub Redis);
+
+#[async_trait]
+impl HealthIndicator for RedisHealth {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn check(&self) -> Health {
+        match self.0.ping().await {
+            Ok(()) => Health::up(),
+            Err(error) => Health::down(error.to_string()),
         }
     }
 }

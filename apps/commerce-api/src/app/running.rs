@@ -77,6 +77,7 @@ impl Running {
         }
         let gateway = HttpGateway::new(options)?;
         let breakers = gateway.breakers();
+        wiring::show_breakers_of_redis(&platform, &breakers);
         let gateway: Arc<dyn PaymentGateway> = Arc::new(gateway);
         let desks = Desks::start(&platform, config);
         let views = ViewCounter::new(platform.catalogue.clone(), platform.clock.clone());

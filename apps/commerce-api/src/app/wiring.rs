@@ -24,7 +24,7 @@ use commerce_telemetry::{
 
 use super::error::StartError;
 use super::guards::AdminSession;
-use super::health::{BusReached, DatabaseHealth};
+use super::health::{BusReached, DatabaseHealth, RedisHealth};
 use super::platform::Platform;
 use super::shared_limits::RedisBuckets;
 use crate::config::{Config, Profile};
@@ -133,6 +133,15 @@ pub(super) fn scheduler(platform: &Platform, desk: OrderDesk, views: Arc<ViewCou
     }
 }
 
+/// Shows the breakers of Redis beside those of the gateway, where it is used.
+pub(super) fn show_breakers_of_redis(platform: &Platform, breakers: &BreakerRegistry) {
+    for breaker in platform.redis.iter().flat_map(commerce_redis::Redis::breakers) {
+        if let Err(error) = breakers.adopt(breaker) {
+            tracing::warn!(%error, "a circuit breaker cannot be shown");
+        }
+    }
+}
+
 pub(super) fn router(
     platform: &Platform,
     config: &Config,
@@ -148,6 +157,10 @@ pub(super) fn router(
         HealthRegistry::new(readiness).with_readiness(Arc::new(DatabaseHealth(platform.database.clone())));
     if config.profile == Profile::Servers {
         health = health.with_readiness(Arc::new(reached));
+    }
+    if let Some(redis) = &platform.redis {
+        // Nodes serve without it; all of them are without it at once.
+        health = health.with(Arc::new(RedisHealth(redis.clone())));
     }
     let info = BuildInfo {
         name: "commerce-api",
