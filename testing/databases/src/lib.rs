@@ -143,10 +143,9 @@ async fn definition(database: &Database) -> Definition {
         let created = rows(database, &format!("SHOW CREATE TABLE `{table}`")).await;
         statements.push(text(&created[0], 1));
     }
-    let records = "SELECT CONCAT('(', id, ',', QUOTE(name), ',', QUOTE(checksum), ',', applied_at_us, ',', done, ')') \
-                   FROM schema_migrations";
-    let records: Vec<String> = rows(database, records).await.iter().map(|row| text(row, 0)).collect();
-    statements.push(format!("INSERT INTO schema_migrations VALUES {}", records.join(", ")));
+    let records = "SELECT CONCAT('INSERT INTO schema_migrations VALUES (', id, ',', QUOTE(name), ',', QUOTE(checksum), \
+                   ',', applied_at_us, ',', done, ')') FROM schema_migrations";
+    statements.extend(rows(database, records).await.iter().map(|row| text(row, 0)));
     statements
 }
 

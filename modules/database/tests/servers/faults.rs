@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use commerce_chaos::{Mode, Proxy};
-use commerce_database::{CommitError, Database, DatabaseError, ErrorClass, MySqlOptions};
+use commerce_database::{CommitError, Database, DatabaseError, ErrorClass, MySqlOptions, Template};
 use commerce_servers::{ServerKind, shared};
 use sea_orm::ConnectionTrait as _;
 
@@ -35,9 +35,10 @@ async fn a_commit_whose_answer_is_lost_is_of_unknown_outcome_and_never_called_do
     let (scratch, database) = with_table(ServerKind::MySql).await;
     let proxy = Proxy::start(shared(ServerKind::MySql).address()).unwrap();
     let far = behind(&proxy, scratch.options().database()).await;
-    for (id, mode) in [(1, Mode::HalfOpen), (2, Mode::Cut), (3, Mode::Reset)] {
+    for (id, mode) in [(1_i64, Mode::HalfOpen), (2, Mode::Cut), (3, Mode::Reset)] {
         let tx = far.begin_write("lost").await.unwrap();
-        tx.execute_unprepared(&format!("INSERT INTO t VALUES ({id}, 0)")).await.unwrap();
+        let insert = Template::new("INSERT INTO t VALUES ({id}, 0)").number("id", id);
+        tx.execute_unprepared(&insert.text()).await.unwrap();
         proxy.set(mode).await.unwrap();
         let error = tx.commit().await.unwrap_err();
         assert!(matches!(error, CommitError::Unknown(_)), "{mode:?}: {error:?}");

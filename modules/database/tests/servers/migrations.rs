@@ -1,6 +1,6 @@
 //! Migrations where DDL commits by itself.
 
-use commerce_database::{Database, DatabaseError, Dialect, Step, ddl, migrate};
+use commerce_database::{Database, DatabaseError, Dialect, Step, Template, ddl, migrate};
 use commerce_databases::Scratch;
 use sea_orm::ConnectionTrait as _;
 
@@ -51,7 +51,8 @@ async fn a_step_that_was_cut_off_before_or_after_its_statement_is_finished_by_th
                 let database = scratch.open().await;
                 migrate(&database, &STEPS[..cut], 7).await.unwrap();
                 // As a process that died there leaves it.
-                let undone = format!("UPDATE schema_migrations SET done = 0 WHERE id = {cut}");
+                let undone = Template::new("UPDATE schema_migrations SET done = 0 WHERE id = {cut}");
+                let undone = undone.number("cut", i64::try_from(cut).unwrap()).text();
                 database.reader().execute_unprepared(&undone).await.unwrap();
                 if !statement_was_done {
                     let undo = [
