@@ -89,11 +89,17 @@ impl Global {
 pub enum Command {
     /// Start the shop (the default)
     Up(Up),
-    /// Serve the API alone, one node of several; needs the profile servers. Its port: --api-port
+    /// Serve the API alone, one node of several; needs the profile servers
+    ///
+    /// Its port is that of --api-port.
     Api,
-    /// Serve the collector alone, one of several; needs the profile servers. Its port: --collector-port
+    /// Serve the collector alone, one of several; needs the profile servers
+    ///
+    /// Its port is that of --collector-port.
     Collector,
-    /// Serve the simulated payment gateway alone, as [gateway] and [simulator] describe it. Its port: --gateway-port
+    /// Serve the simulated payment gateway alone, as [gateway] and [simulator] describe it
+    ///
+    /// Its port is that of --gateway-port.
     PgSimulator,
     /// Walk through the whole shop over HTTP: sign up, buy with points, card and coupon, cancel, faults, rankings
     ///

@@ -163,6 +163,15 @@ impl Cluster {
         self.runtime.block_on(self.database.set(mode)).unwrap();
     }
 
+    /// Redis stays connected and answers nothing.
+    pub fn pause_redis(&mut self) {
+        self.redis.pause().unwrap();
+    }
+
+    pub fn resume_redis(&mut self) {
+        self.redis.resume().unwrap();
+    }
+
     pub fn kill_redis(&mut self) {
         self.runtime.block_on(self.redis.kill()).unwrap();
     }

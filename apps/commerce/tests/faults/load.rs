@@ -150,6 +150,7 @@ impl Buyer {
             if let Some((status, answer)) =
                 told.as_ref().filter(|(status, _)| *status < 500 && *status != 429)
             {
+                assert_ne!(*status, 401, "{}: logged out: {answer}", self.label);
                 self.answered.fetch_add(1, Ordering::SeqCst);
                 return (*status, answer.clone());
             }

@@ -11,8 +11,11 @@ use crate::load::{Load, ask_again};
 
 /// How long a server is gone: seconds, and half a minute in the long run.
 fn fault_lasts() -> Duration {
-    let is_long = std::env::var_os("COMMERCE_TEST_LONG").is_some();
-    Duration::from_secs(if is_long { 30 } else { 2 })
+    Duration::from_secs(if is_long() { 30 } else { 2 })
+}
+
+fn is_long() -> bool {
+    std::env::var_os("COMMERCE_TEST_LONG").is_some()
 }
 
 /// Lets a fault last.
@@ -20,12 +23,58 @@ fn while_it_lasts() {
     std::thread::sleep(fault_lasts()); // tidy: sleep for how long a server is gone is the subject
 }
 
-/// Lets buyers order while `fault` happens, and compares everything with everything afterwards.
-fn under_load(cluster: &mut Cluster, label: &'static str, fault: impl FnOnce(&mut Cluster, &Load)) {
+/// A fault, by its name, which begins and ends while buyers order.
+type Fault = (&'static str, fn(&mut Cluster, &Load));
+
+const FAULTS: [Fault; 6] = [
+    ("database-cut", |cluster, _| {
+        cluster.network(Mode::Cut);
+        while_it_lasts();
+        cluster.network(Mode::Pass);
+    }),
+    ("node-killed", |cluster, load| {
+        for _ in 0..2 {
+            cluster.kill_api();
+            load.wait_for_more(10, "with one node");
+            cluster.start_api();
+        }
+    }),
+    ("broker-gone", |cluster, load| {
+        cluster.kill_kafka();
+        while_it_lasts();
+        load.wait_for_more(10, "without a broker orders go on");
+        cluster.restart_kafka();
+    }),
+    ("collectors-come-and-go", |cluster, load| {
+        for _ in 0..2 {
+            cluster.kill_collector();
+            cluster.start_collector();
+            load.wait_for_more(10, "while collectors change");
+            cluster.stop_collector();
+            cluster.start_collector();
+        }
+    }),
+    ("redis-gone", |cluster, load| {
+        cluster.pause_redis();
+        while_it_lasts();
+        cluster.resume_redis();
+        load.wait_for_more(10, "with Redis back");
+    }),
+    ("database-reset", |cluster, _| {
+        cluster.network(Mode::Reset);
+        while_it_lasts();
+        cluster.network(Mode::Pass);
+    }),
+];
+
+/// Lets buyers order while these faults happen one after the other, and compares everything with everything afterwards.
+fn under_load(cluster: &mut Cluster, label: &'static str, faults: &[Fault]) {
     let load = Load::start(cluster, label);
     load.wait_for_more(20, label);
-    fault(cluster, &load);
-    load.wait_for_more(20, label);
+    for (name, fault) in faults {
+        fault(cluster, &load);
+        load.wait_for_more(20, name);
+    }
     let told = load.stop();
     let report = cluster.wait_until_settled(label);
     let total = |name: &str| report["totals"][name].as_i64().unwrap();
@@ -44,42 +93,15 @@ fn under_load(cluster: &mut Cluster, label: &'static str, fault: impl FnOnce(&mu
 #[test]
 fn whatever_fails_nothing_is_lost_and_nothing_counts_twice() {
     let mut cluster = Cluster::start();
-    under_load(&mut cluster, "database-cut", |cluster, _| {
-        cluster.network(Mode::Cut);
-        while_it_lasts();
-        cluster.network(Mode::Pass);
-    });
-    under_load(&mut cluster, "node-killed", |cluster, load| {
-        for _ in 0..2 {
-            cluster.kill_api();
-            load.wait_for_more(10, "with one node");
-            cluster.start_api();
+    if is_long() {
+        for fault in FAULTS {
+            under_load(&mut cluster, fault.0, &[fault]);
         }
-    });
-    under_load(&mut cluster, "broker-gone", |cluster, load| {
-        cluster.kill_kafka();
-        while_it_lasts();
-        load.wait_for_more(10, "without a broker orders go on");
-        cluster.restart_kafka();
-    });
-    under_load(&mut cluster, "collectors-come-and-go", |cluster, load| {
-        for _ in 0..2 {
-            cluster.kill_collector();
-            cluster.start_collector();
-            load.wait_for_more(10, "while collectors change");
-            cluster.stop_collector();
-            cluster.start_collector();
-        }
-    });
-    under_load(&mut cluster, "redis-gone", |cluster, load| {
-        cluster.kill_redis();
-        while_it_lasts();
-        cluster.restart_redis();
-        load.wait_for_more(10, "with an empty Redis");
-    });
-    under_load(&mut cluster, "database-reset", |cluster, _| {
-        cluster.network(Mode::Reset);
-        while_it_lasts();
-        cluster.network(Mode::Pass);
-    });
+    } else {
+        under_load(&mut cluster, "all-faults", &FAULTS);
+    }
+    // Whoever was logged in is not any more; nothing else was kept there alone.
+    cluster.kill_redis();
+    cluster.restart_redis();
+    under_load(&mut cluster, "redis-empty", &[]);
 }
