@@ -1,4 +1,4 @@
-//! Two API nodes, three collectors and a gateway on MySQL, Redis and Kafka.
+//! Two API nodes, three collectors and a gateway on `MySQL`, Redis and Kafka.
 
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -43,7 +43,7 @@ const QUICK: [(&str, &str); 17] = [
 /// The platform as processes.
 pub struct Cluster {
     runtime: Runtime,
-    /// Between every process and MySQL.
+    /// Between every process and `MySQL`.
     pub database: Proxy,
     redis: Server,
     kafka: Server,
@@ -158,7 +158,7 @@ impl Cluster {
         assert_eq!(self.collectors.remove(0).terminate(), 0);
     }
 
-    /// What the network to MySQL does.
+    /// What the network to `MySQL` does.
     pub fn network(&self, mode: Mode) {
         self.runtime.block_on(self.database.set(mode)).unwrap();
     }
