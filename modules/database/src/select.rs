@@ -60,9 +60,10 @@ impl Select {
         for key in keys {
             rows.push(key);
         }
+        // It does not reach into the subquery; `OF`, which would say so, `MariaDB` does not know.
         let locking = match (dialect, lock) {
-            (Dialect::MySql, Lock::Update) => format!(" FOR UPDATE OF {}", quoted(self.table)),
-            _ => String::new(),
+            (Dialect::MySql, Lock::Update) => " FOR UPDATE",
+            _ => "",
         };
         let sql = format!(
             "SELECT {} FROM {} WHERE ({}) IN ({}) ORDER BY {}{locking}",
@@ -181,7 +182,7 @@ mod tests {
             statement.sql,
             "SELECT `status` FROM `idempotency_keys` WHERE (`user_id`, `key`) IN (SELECT r.`user_id`, r.`key` \
              FROM JSON_TABLE(?, '$[*]' COLUMNS (`user_id` BIGINT PATH '$[0]', `key` LONGTEXT PATH '$[1]')) AS r) \
-             ORDER BY `user_id`, `key` FOR UPDATE OF `idempotency_keys`"
+             ORDER BY `user_id`, `key` FOR UPDATE"
         );
         assert_eq!(
             statement.values.map(|values| values.0),

@@ -88,8 +88,10 @@ fn coded(code: RDKafkaErrorCode, error: KafkaError) -> BusError {
 /// A client that cannot be made: its settings are wrong, or of a feature that this program was built without.
 pub(super) fn misconfigured(error: &KafkaError) -> BusError {
     let message = match error {
-        // Not the value: it may be a password.
-        KafkaError::ClientConfig(_, why, key, _) => format!("Kafka's setting {key} is wrong: {why}"),
+        // Neither the value, which may be a password, nor the reason, which repeats it.
+        KafkaError::ClientConfig(_, _, key, _) => {
+            format!("Kafka's setting {key} is wrong, or of a feature that this program was built without")
+        }
         other => format!("Kafka's settings are wrong: {other}"),
     };
     BusError::Refused(message)
