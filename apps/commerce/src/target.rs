@@ -219,8 +219,13 @@ impl Opened {
         loop {
             let report = audit::recount(&self.settings, false).await?;
             let is_pending = report.findings.iter().any(|finding| finding.state == FindingState::Pending);
-            if !is_pending || report.is_violated() || Instant::now() >= give_up_at {
-                return Ok(Some(audit::recount(&self.settings, true).await?));
+            let is_over = report.is_violated() || Instant::now() >= give_up_at;
+            if !is_pending || is_over {
+                let settled = audit::recount(&self.settings, true).await?;
+                // Something may have begun between the two looks: it is pending yet, and not wrong.
+                if is_over || !settled.is_violated() {
+                    return Ok(Some(settled));
+                }
             }
             sleep(LOOK_EVERY).await;
         }
