@@ -19,6 +19,15 @@ impl Dialect {
             Self::MySql => DbBackend::MySql,
         }
     }
+
+    /// Behind a SELECT, what locks its rows until the transaction ends. `SQLite` has no row locks and needs none: its write
+    /// transaction is alone.
+    pub const fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::MySql => " FOR UPDATE",
+        }
+    }
 }
 
 /// Quotes a name for either dialect. `SQLite` takes a misspelt name in double quotes for a string;

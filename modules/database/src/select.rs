@@ -17,7 +17,7 @@ use crate::{
 pub enum Lock {
     /// A plain read.
     None,
-    /// `FOR UPDATE`. `SQLite` has no row locks and needs none: the write transaction is alone.
+    /// As [`Dialect::for_update`] does.
     Update,
 }
 
@@ -61,9 +61,9 @@ impl Select {
             rows.push(key);
         }
         // It does not reach into the subquery; `OF`, which would say so, `MariaDB` does not know.
-        let locking = match (dialect, lock) {
-            (Dialect::MySql, Lock::Update) => " FOR UPDATE",
-            _ => "",
+        let locking = match lock {
+            Lock::Update => dialect.for_update(),
+            Lock::None => "",
         };
         let sql = format!(
             "SELECT {} FROM {} WHERE ({}) IN ({}) ORDER BY {}{locking}",

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use commerce_boards::{Board, Period, PeriodKind};
 use commerce_collector_domain::Weights;
-use commerce_database::{DatabaseError, Dialect, Template, WriteTransaction};
+use commerce_database::{DatabaseError, Template, WriteTransaction};
 use sea_orm::{ConnectionTrait as _, Value};
 
 use super::columns::stored_day;
@@ -70,18 +70,10 @@ pub(super) const fn table(kind: PeriodKind) -> &'static str {
     }
 }
 
-/// Behind a SELECT, what locks its rows.
-pub(super) const fn for_update(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "",
-        Dialect::MySql => " FOR UPDATE",
-    }
-}
-
 /// How often a period has changed, and how often it had when it was last ranked.
 async fn counts(tx: &WriteTransaction, period: Period) -> Result<(i64, i64), DatabaseError> {
     let statement = Template::new(COUNTS)
-        .fragment("lock", for_update(tx.dialect()))
+        .fragment("lock", tx.dialect().for_update())
         .statement(tx.dialect(), [period.to_string().into()]);
     match tx.query_one_raw(statement).await? {
         Some(row) => Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)),

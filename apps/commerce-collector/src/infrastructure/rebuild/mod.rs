@@ -18,7 +18,6 @@ use super::collect::values as metric_values;
 use super::columns::{Columns, day, stored_day};
 use super::dead_letters::dead_letter;
 use super::error::Failure;
-use super::ranking::for_update;
 use super::store::SqlCollector;
 use crate::application::dead_letters::Hand;
 use crate::application::ports::{DeadLetter, LetterState, StoreError};
@@ -234,7 +233,7 @@ async fn begin(
     clear(tx).await?;
     let insert = "INSERT INTO rebuild_run (id, from_day, started_at) VALUES (1, ?, ?)";
     tx.execute_raw(run(insert, vec![stored_day(from).into(), at_us.into()])).await?;
-    let offsets = Template::new(OFFSETS).fragment("lock", for_update(tx.dialect()));
+    let offsets = Template::new(OFFSETS).fragment("lock", tx.dialect().for_update());
     let mut counted: BTreeMap<(String, i64), i64> = BTreeMap::new();
     for row in tx.query_all_raw(offsets.statement(tx.dialect(), [consumer.into()])).await? {
         counted.insert((row.try_get_by_index(0)?, row.try_get_by_index(1)?), row.try_get_by_index(2)?);
